@@ -1,0 +1,34 @@
+/*
+ * remote.h
+ *		The one door from PostgreSQL to MongoDB: foreign server and user
+ *		mapping in, connection out, driver errors as PostgreSQL errors.
+ */
+#ifndef MT_REMOTE_H
+#define MT_REMOTE_H
+
+#include "mongo/connection.h"
+
+/*
+ * A new connection to the foreign server as the given user (its user mapping,
+ * or PUBLIC's).  The connection belongs to context: it is closed when the
+ * context is reset or deleted, and may be closed earlier by mt_remote_close.
+ * Throws on a bad option; no I/O yet.
+ */
+extern MtConnection *mt_remote_open(Oid serverid, Oid userid, MemoryContext context);
+extern void mt_remote_close(MtConnection *connection);
+
+/* A port that waits on MyLatch and stops for InterruptPending and
+ * ShutdownRequestPending; what every connection here is made with. */
+extern MtIoPort mt_remote_port(void);
+
+/* The SQLSTATE for a driver error, by the table in remote.c. */
+extern int	mt_remote_sqlstate(const MtMongoError *error);
+
+/*
+ * Raise a driver error: first CHECK_FOR_INTERRUPTS (nothing of the driver may
+ * be on the stack), then an ERROR "could not <what> on server \"<server>\"",
+ * with MongoDB's text in the detail and a hint where there is one.
+ */
+extern void mt_remote_error(const MtMongoError *error, const char *server, const char *what) pg_attribute_noreturn();
+
+#endif							/* MT_REMOTE_H */

@@ -1,0 +1,106 @@
+/*
+ * connection.h
+ *		The driver behind an opaque type: one connection to one deployment.
+ *
+ * Single-threaded client only (a pool would run signal handlers of PostgreSQL
+ * on foreign threads), every wait through MtIoPort, every error by value.
+ * mongoc.h is seen only in this folder; who includes this sees libbson.
+ *
+ * After MtMongoError.interrupted the connection is good only for closing.
+ */
+#ifndef MT_CONNECTION_H
+#define MT_CONNECTION_H
+
+#include <bson/bson.h>
+
+#include "oplog/bson_walk.h"
+
+typedef struct MtMongoError
+{
+	int32_t		code;			/* MongoDB server's code, or the driver's */
+	uint32_t	domain;			/* the driver's error domain */
+	bool		from_server;	/* code is a server's error code */
+	bool		interrupted;	/* MtIoPort asked to stop */
+	bool		network;		/* connection refused, reset, timed out, no suitable server */
+	bool		resumable;		/* opening again at the position may help */
+	char		code_name[64];	/* "CursorNotFound", or empty */
+	char		message[504];	/* MongoDB's or the driver's own text; credentials masked */
+} MtMongoError;
+
+typedef enum MtIoWait
+{
+	MT_IO_READY,
+	MT_IO_TIMEOUT,
+	MT_IO_INTERRUPTED
+} MtIoWait;
+
+#define MT_IO_READ	1
+#define MT_IO_WRITE 2
+
+/*
+ * How to wait.  Floor 2 supplies one that waits on the process latch.  Neither
+ * function may longjmp.
+ */
+typedef struct MtIoPort
+{
+	void	   *context;
+	/* Wait until fd is ready for events or timeout_ms (-1: none) is over. */
+	MtIoWait	(*wait) (void *context, int fd, int events, int64_t timeout_ms);
+	/* Should whatever is under way stop now? */
+	bool		(*interrupted) (void *context);
+} MtIoPort;
+
+typedef struct MtConnectionOptions
+{
+	const char *uri;			/* mongodb:// or mongodb+srv://, without credentials */
+	const char *username;		/* NULL: none */
+	const char *password;		/* NULL: none */
+	const char *app_name;		/* NULL: "mongo_tail" */
+	const char *auth_mechanism; /* NULL: the uri's or the default */
+	const char *auth_source;	/* NULL: the uri's or the default */
+	int			connect_timeout_ms;	/* 0: the uri's or 10000 */
+	int			server_selection_timeout_ms;	/* 0: the uri's or 10000 */
+	MtIoPort	port;
+} MtConnectionOptions;
+
+typedef struct MtConnection MtConnection;
+
+/* Once a process, before anything else here; safe to call again. */
+extern void mt_mongo_init(void);
+
+/* "1.23.1", of the library that is loaded. */
+extern const char *mt_mongo_driver_version(void);
+
+/*
+ * Check a uri without using it: false with the reason in error.  A uri that
+ * carries a user or password is refused (*has_credentials true).
+ */
+extern bool mt_uri_check(const char *uri, bool *has_credentials, MtMongoError *error);
+
+/* A connection; network I/O begins with the first command.  NULL on error. */
+extern MtConnection *mt_connection_new(const MtConnectionOptions *options, MtMongoError *error);
+extern void mt_connection_free(MtConnection *connection);
+
+/*
+ * Run a command on the primary (or where the uri's read preference says).
+ * reply is always initialised; the caller destroys it.
+ */
+extern bool mt_connection_command(MtConnection *connection, const char *database,
+								  const bson_t *command, bson_t *reply, MtMongoError *error);
+
+/* What hello says. */
+typedef struct MtHello
+{
+	char		set_name[128];	/* empty: a standalone or mongos */
+	char		host[300];		/* me, or the host connected to */
+	bool		is_mongos;
+	bool		is_config_server;
+	bool		is_primary;
+	uint64_t	majority_ts;	/* lastWrite.majorityOpTime.ts; 0 when absent */
+	int64_t		majority_term;
+	uint64_t	last_ts;		/* lastWrite.opTime.ts */
+	int32_t		max_wire_version;
+} MtHello;
+extern bool mt_connection_hello(MtConnection *connection, MtHello *hello, MtMongoError *error);
+
+#endif							/* MT_CONNECTION_H */
