@@ -45,4 +45,20 @@ extern uint32 mt_position_shard_id(const char *shard_name);
 /* Seconds since 1970 of a cluster time as timestamptz. */
 extern int64 mt_cluster_time_to_timestamptz(uint64 cluster_time);
 
+/* The beginning of a timestamptz's second: its fraction is cut off, the
+ * increment is 0.  -infinity is the least cluster time, infinity the greatest;
+ * what cluster times cannot say (before 1970, after 2106) is an error. */
+extern uint64 mt_cluster_time_from_timestamptz(int64 timestamptz);
+
+/* A cluster time's text form, seconds.increment, into buf, which holds at least
+ * MT_POSITION_TEXT_BYTES. */
+extern char *mt_cluster_time_text(uint64 cluster_time, char *buf);
+
+/* Reads digits of a base (10 or 16) at *cursor and moves it past them.  False,
+ * and *cursor unmoved, when there are none or they do not fit 32 bits. */
+extern bool mt_position_scan_uint32(const char **cursor, int base, uint32 *value);
+
+/* Reads seconds.increment at *cursor likewise. */
+extern bool mt_cluster_time_scan(const char **cursor, uint64 *cluster_time);
+
 #endif							/* MT_POSITION_H */
