@@ -11,7 +11,7 @@
 -- Privileges: the types' input and output, comparison, hashing, aggregates and
 -- casts stay executable by PUBLIC, and the types usable by PUBLIC, as those of
 -- any type are.  They reveal nothing but what they are given, and without
--- them nobody could read the rows of a tail that was granted to him.  All the
+-- them nobody could read the rows of a tail that was granted to them.  All the
 -- rest is revoked.
 
 --

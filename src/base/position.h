@@ -9,6 +9,8 @@
  * everything, 'now' (all one bits) stands for the present when a function
  * reads it, and a place with shard and index all zero is "before everything
  * at that cluster time", which is what a timestamp reads as.
+ * A cluster time casts to the other end, shard and index all ones: "after T"
+ * means later than everything at T.
  *
  * A cluster time is MongoDB's Timestamp: seconds << 32 | increment, unsigned.
  */

@@ -29,7 +29,7 @@ skip_space(const char **cursor)
 
 /* Moves past white space, the token and white space; false if it is not there. */
 static bool
-accept(const char **cursor, const char *token)
+accept_token(const char **cursor, const char *token)
 {
 	size_t		length = strlen(token);
 
@@ -47,8 +47,8 @@ accept_member(const char **cursor, const char *key, uint32 *value)
 {
 	const char *start = *cursor;
 
-	if ((accept(cursor, psprintf("\"%s\"", key)) || accept(cursor, key)) &&
-		accept(cursor, ":") &&
+	if ((accept_token(cursor, psprintf("\"%s\"", key)) || accept_token(cursor, key)) &&
+		accept_token(cursor, ":") &&
 		mt_position_scan_uint32(cursor, 10, value))
 		return true;
 	*cursor = start;
@@ -59,38 +59,38 @@ accept_member(const char **cursor, const char *key, uint32 *value)
 static bool
 accept_object(const char **cursor, uint32 *seconds, uint32 *increment)
 {
-	if (!accept(cursor, "{"))
+	if (!accept_token(cursor, "{"))
 		return false;
 	if (accept_member(cursor, "t", seconds))
-		return accept(cursor, ",") && accept_member(cursor, "i", increment) && accept(cursor, "}");
-	return accept_member(cursor, "i", increment) && accept(cursor, ",") &&
-		accept_member(cursor, "t", seconds) && accept(cursor, "}");
+		return accept_token(cursor, ",") && accept_member(cursor, "i", increment) && accept_token(cursor, "}");
+	return accept_member(cursor, "i", increment) && accept_token(cursor, ",") &&
+		accept_member(cursor, "t", seconds) && accept_token(cursor, "}");
 }
 
 /* Timestamp(seconds, increment) or Timestamp({t: seconds, i: increment}). */
 static bool
 parse_shell_form(const char *cursor, uint32 *seconds, uint32 *increment)
 {
-	if (!accept(&cursor, "Timestamp") || !accept(&cursor, "("))
+	if (!accept_token(&cursor, "Timestamp") || !accept_token(&cursor, "("))
 		return false;
 	if (*cursor == '{')
 	{
 		if (!accept_object(&cursor, seconds, increment))
 			return false;
 	}
-	else if (!mt_position_scan_uint32(&cursor, 10, seconds) || !accept(&cursor, ",") ||
+	else if (!mt_position_scan_uint32(&cursor, 10, seconds) || !accept_token(&cursor, ",") ||
 			 !mt_position_scan_uint32(&cursor, 10, increment))
 		return false;
-	return accept(&cursor, ")") && *cursor == '\0';
+	return accept_token(&cursor, ")") && *cursor == '\0';
 }
 
 /* {"$timestamp": {"t": seconds, "i": increment}} */
 static bool
 parse_extended_json(const char *cursor, uint32 *seconds, uint32 *increment)
 {
-	return accept(&cursor, "{") && accept(&cursor, "\"$timestamp\"") && accept(&cursor, ":") &&
+	return accept_token(&cursor, "{") && accept_token(&cursor, "\"$timestamp\"") && accept_token(&cursor, ":") &&
 		accept_object(&cursor, seconds, increment) &&
-		accept(&cursor, "}") && *cursor == '\0';
+		accept_token(&cursor, "}") && *cursor == '\0';
 }
 
 PG_FUNCTION_INFO_V1(mongo_tail_cluster_time_in);
