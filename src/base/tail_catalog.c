@@ -1,0 +1,402 @@
+/*
+ * tail_catalog.c
+ *		The tables mongo_tail.tail, tail_shard and tail_grant, as C structs.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "base/position.h"
+#include "base/tail_catalog.h"
+#include "compat.h"
+
+Oid
+mt_catalog_relation(const char *name)
+{
+	Oid			namespace_oid = get_namespace_oid("mongo_tail", true);
+
+	return OidIsValid(namespace_oid) ? get_relname_relid(name, namespace_oid) : InvalidOid;
+}
+
+uint64
+mt_catalog_system_identifier(void)
+{
+	return GetSystemIdentifier();
+}
+
+static Oid
+catalog_owner(void)
+{
+	Oid			relid = mt_catalog_relation("tail");
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"mongo_tail\" is not in this database"),
+				 errhint("CREATE EXTENSION mongo_tail;")));
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+mt_catalog_enter(MtCatalogScope *scope)
+{
+	Oid			owner = catalog_owner();
+
+	GetUserIdAndSecContext(&scope->saved_user, &scope->saved_context);
+	SetUserIdAndSecContext(owner, scope->saved_context | SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+void
+mt_catalog_leave(MtCatalogScope *scope)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, scope->guc_nest_level);
+	SetUserIdAndSecContext(scope->saved_user, scope->saved_context);
+}
+
+/* Run one statement with arguments and see that it did what it is for. */
+static void
+run(const char *sql, int n, Oid *types, Datum *values, const char *nulls, bool read_only, int expected)
+{
+	int			rc = SPI_execute_with_args(sql, n, types, values, nulls, read_only, 0);
+
+	if (rc != expected)
+		elog(ERROR, "SPI_execute_with_args returned %s for: %s", SPI_result_code_string(rc), sql);
+}
+
+static Datum
+name_datum(const char *name)
+{
+	Name		copy = palloc0(NAMEDATALEN);
+
+	namestrcpy(copy, name);
+	return NameGetDatum(copy);
+}
+
+static char **
+text_array(Datum datum, int *n)
+{
+	Datum	   *elements;
+	char	  **texts;
+
+	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	texts = palloc(sizeof(char *) * (*n + 1));
+	for (int i = 0; i < *n; i++)
+		texts[i] = TextDatumGetCString(elements[i]);
+	return texts;
+}
+
+static Datum
+text_array_datum(char **texts, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = CStringGetTextDatum(texts[i]);
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+#define TAIL_COLUMNS \
+	"t.server, t.serverid, t.owner::pg_catalog.oid, t.namespaces, t.exclude_namespaces, " \
+	"t.full_document, t.ring_bytes, t.notify_channel, t.notify_ms, " \
+	"t.start_time::pg_catalog.int8, t.paused_at::pg_catalog.int8, t.version, " \
+	"t.system_identifier, t.database, " \
+	"ARRAY(SELECT s.shard FROM mongo_tail.tail_shard s WHERE s.server = t.server ORDER BY s.shard), " \
+	"ARRAY(SELECT s.resume_time::pg_catalog.int8 FROM mongo_tail.tail_shard s " \
+	"WHERE s.server = t.server ORDER BY s.shard)"
+
+/* Read row i of the current SPI result into the current memory context. */
+static MtTail *
+read_tail(uint64 i)
+{
+	HeapTuple	row = SPI_tuptable->vals[i];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	MtTail	   *tail = palloc0(sizeof *tail);
+	bool		isnull;
+	Datum	   *times;
+	int			n_times;
+	char	  **names;
+
+#define COLUMN(k) SPI_getbinval(row, desc, (k), &isnull)
+	namestrcpy(&tail->server, NameStr(*DatumGetName(COLUMN(1))));
+	tail->serverid = DatumGetObjectId(COLUMN(2));
+	tail->owner = DatumGetObjectId(COLUMN(3));
+	tail->includes = text_array(COLUMN(4), &tail->n_includes);
+	tail->excludes = text_array(COLUMN(5), &tail->n_excludes);
+	tail->lookup = strcmp(TextDatumGetCString(COLUMN(6)), "lookup") == 0;
+	tail->ring_bytes = DatumGetInt64(COLUMN(7));
+	tail->notify_channel = SPI_getvalue(row, desc, 8);
+	tail->notify_ms = DatumGetInt32(COLUMN(9));
+	tail->start_time = (uint64) DatumGetInt64(COLUMN(10));
+	tail->paused_at = (uint64) DatumGetInt64(COLUMN(11));
+	tail->paused = !isnull;
+	tail->version = DatumGetInt64(COLUMN(12));
+	tail->adopted = (uint64) DatumGetInt64(COLUMN(13)) == mt_catalog_system_identifier() &&
+		DatumGetObjectId(COLUMN(14)) == MyDatabaseId;
+	names = text_array(COLUMN(15), &tail->n_shards);
+	deconstruct_array(DatumGetArrayTypeP(COLUMN(16)), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &times, NULL, &n_times);
+#undef COLUMN
+	tail->shards = palloc0(sizeof(MtTailShard) * (tail->n_shards + 1));
+	for (int k = 0; k < tail->n_shards && k < n_times; k++)
+	{
+		tail->shards[k].name = names[k];
+		tail->shards[k].id = mt_position_shard_id(names[k]);
+		tail->shards[k].resume_time = (uint64) DatumGetInt64(times[k]);
+	}
+
+	/* The row knows the server by its name, which survives a dump; the oid is
+	 * only good where the row was made. */
+	if (!tail->adopted)
+		tail->serverid = get_foreign_server_oid(NameStr(tail->server), true);
+	return tail;
+}
+
+MtTail *
+mt_tail_catalog_load(const char *server, bool missing_ok)
+{
+	MtCatalogScope scope;
+	MemoryContext caller = CurrentMemoryContext;
+	MtTail	   *tail = NULL;
+	Oid			types[1] = {NAMEOID};
+	Datum		values[1];
+
+	values[0] = name_datum(server);
+	mt_catalog_enter(&scope);
+	run("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t WHERE t.server = $1",
+		1, types, values, NULL, true, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		tail = read_tail(0);
+		MemoryContextSwitchTo(spi);
+	}
+	mt_catalog_leave(&scope);
+	if (tail == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("server \"%s\" has no tail", server),
+				 errhint("Start one with SELECT mongo_tail.start_tail('%s').", server)));
+	return tail;
+}
+
+List *
+mt_tail_catalog_load_all(void)
+{
+	MtCatalogScope scope;
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *tails = NIL;
+
+	mt_catalog_enter(&scope);
+	run("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t", 0, NULL, NULL, NULL, true, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		tails = lappend(tails, read_tail(i));
+		MemoryContextSwitchTo(spi);
+	}
+	mt_catalog_leave(&scope);
+	return tails;
+}
+
+void
+mt_tail_catalog_store(const MtTail *tail)
+{
+	MtCatalogScope scope;
+	Oid			types[14] = {NAMEOID, OIDOID, OIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, INT8OID,
+	TEXTOID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, OIDOID};
+	Datum		values[14];
+	char		nulls[15] = "              ";
+
+	values[0] = name_datum(NameStr(tail->server));
+	values[1] = ObjectIdGetDatum(tail->serverid);
+	values[2] = ObjectIdGetDatum(tail->owner);
+	values[3] = text_array_datum(tail->includes, tail->n_includes);
+	values[4] = text_array_datum(tail->excludes, tail->n_excludes);
+	values[5] = CStringGetTextDatum(tail->lookup ? "lookup" : "none");
+	values[6] = Int64GetDatum(tail->ring_bytes);
+	values[7] = tail->notify_channel ? CStringGetTextDatum(tail->notify_channel) : (Datum) 0;
+	nulls[7] = tail->notify_channel ? ' ' : 'n';
+	values[8] = Int32GetDatum(tail->notify_ms);
+	values[9] = Int64GetDatum((int64) tail->start_time);
+	values[10] = Int64GetDatum((int64) tail->paused_at);
+	nulls[10] = tail->paused ? ' ' : 'n';
+	values[11] = Int64GetDatum(tail->version);
+	values[12] = Int64GetDatum((int64) mt_catalog_system_identifier());
+	values[13] = ObjectIdGetDatum(MyDatabaseId);
+
+	mt_catalog_enter(&scope);
+	run("INSERT INTO mongo_tail.tail VALUES ($1, $2, $3::pg_catalog.regrole, $4, $5, $6, $7, $8, $9, "
+		"$10::mongo_tail.cluster_time, $11::mongo_tail.cluster_time, $12, $13, $14) "
+		"ON CONFLICT (server) DO UPDATE SET serverid = excluded.serverid, owner = excluded.owner, "
+		"namespaces = excluded.namespaces, exclude_namespaces = excluded.exclude_namespaces, "
+		"full_document = excluded.full_document, ring_bytes = excluded.ring_bytes, "
+		"notify_channel = excluded.notify_channel, notify_ms = excluded.notify_ms, "
+		"start_time = excluded.start_time, paused_at = excluded.paused_at, version = excluded.version, "
+		"system_identifier = excluded.system_identifier, database = excluded.database",
+		14, types, values, nulls, false, SPI_OK_INSERT);
+	run("DELETE FROM mongo_tail.tail_shard WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
+	for (int i = 0; i < tail->n_shards; i++)
+	{
+		Oid			shard_types[3] = {NAMEOID, TEXTOID, INT8OID};
+		Datum		shard[3];
+
+		shard[0] = values[0];
+		shard[1] = CStringGetTextDatum(tail->shards[i].name);
+		shard[2] = Int64GetDatum((int64) tail->shards[i].resume_time);
+		run("INSERT INTO mongo_tail.tail_shard VALUES ($1, $2, $3::mongo_tail.cluster_time)",
+			3, shard_types, shard, NULL, false, SPI_OK_INSERT);
+	}
+	mt_catalog_leave(&scope);
+}
+
+void
+mt_tail_catalog_delete(const char *server)
+{
+	MtCatalogScope scope;
+	Oid			types[1] = {NAMEOID};
+	Datum		values[1];
+
+	values[0] = name_datum(server);
+	mt_catalog_enter(&scope);
+	run("DELETE FROM mongo_tail.tail WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
+	mt_catalog_leave(&scope);
+}
+
+void
+mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at)
+{
+	MtCatalogScope scope;
+	Oid			types[2] = {NAMEOID, INT8OID};
+	Datum		values[2];
+	char		nulls[3] = "  ";
+
+	values[0] = name_datum(server);
+	values[1] = Int64GetDatum((int64) paused_at);
+	nulls[1] = paused ? ' ' : 'n';
+	mt_catalog_enter(&scope);
+	run("UPDATE mongo_tail.tail SET paused_at = $2::mongo_tail.cluster_time WHERE server = $1",
+		2, types, values, nulls, false, SPI_OK_UPDATE);
+	mt_catalog_leave(&scope);
+}
+
+void
+mt_tail_catalog_set_resume(const char *server, const char *shard, uint64 resume_time)
+{
+	MtCatalogScope scope;
+	Oid			types[3] = {NAMEOID, TEXTOID, INT8OID};
+	Datum		values[3];
+
+	values[0] = name_datum(server);
+	values[1] = CStringGetTextDatum(shard);
+	values[2] = Int64GetDatum((int64) resume_time);
+	mt_catalog_enter(&scope);
+	run("UPDATE mongo_tail.tail_shard SET resume_time = $3::mongo_tail.cluster_time "
+		"WHERE server = $1 AND shard = $2", 3, types, values, NULL, false, SPI_OK_UPDATE);
+	mt_catalog_leave(&scope);
+}
+
+void
+mt_tail_catalog_rename(Oid serverid, const char *new_name)
+{
+	MtCatalogScope scope;
+	Oid			types[4] = {OIDOID, NAMEOID, INT8OID, OIDOID};
+	Datum		values[4];
+
+	values[0] = ObjectIdGetDatum(serverid);
+	values[1] = name_datum(new_name);
+	values[2] = Int64GetDatum((int64) mt_catalog_system_identifier());
+	values[3] = ObjectIdGetDatum(MyDatabaseId);
+	mt_catalog_enter(&scope);
+	run("UPDATE mongo_tail.tail SET server = $2 WHERE serverid = $1 AND server <> $2 "
+		"AND system_identifier = $3 AND database = $4",
+		4, types, values, NULL, false, SPI_OK_UPDATE);
+	mt_catalog_leave(&scope);
+}
+
+void
+mt_tail_catalog_grant(const char *server, Oid role, bool grant)
+{
+	static const char *const functions[] = {
+		"FUNCTION mongo_tail.changes", "PROCEDURE mongo_tail.wait_for_changes"
+	};
+	MtCatalogScope scope;
+	Oid			types[2] = {NAMEOID, OIDOID};
+	Datum		values[2];
+
+	values[0] = name_datum(server);
+	values[1] = ObjectIdGetDatum(role);
+	mt_catalog_enter(&scope);
+	if (grant)
+	{
+		const char *quoted = quote_identifier(GetUserNameFromId(role, false));
+
+		run("INSERT INTO mongo_tail.tail_grant VALUES ($1, $2::pg_catalog.regrole) ON CONFLICT DO NOTHING",
+			2, types, values, NULL, false, SPI_OK_INSERT);
+		run(psprintf("GRANT USAGE ON SCHEMA mongo_tail TO %s", quoted),
+			0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+		for (int i = 0; i < lengthof(functions); i++)
+			run(psprintf("GRANT EXECUTE ON %s TO %s", functions[i], quoted),
+				0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+	}
+	else
+		run("DELETE FROM mongo_tail.tail_grant WHERE server = $1 AND grantee = $2::pg_catalog.regrole",
+			2, types, values, NULL, false, SPI_OK_DELETE);
+	mt_catalog_leave(&scope);
+}
+
+bool
+mt_tail_may_change(const MtTail *tail, Oid role)
+{
+	return superuser_arg(role) || has_privs_of_role(role, tail->owner);
+}
+
+bool
+mt_tail_may_read(const MtTail *tail, Oid role)
+{
+	MtCatalogScope scope;
+	Oid			types[2] = {NAMEOID, OIDOID};
+	Datum		values[2];
+	bool		granted;
+
+	if (mt_tail_may_change(tail, role))
+		return true;
+	values[0] = name_datum(NameStr(tail->server));
+	values[1] = ObjectIdGetDatum(role);
+	mt_catalog_enter(&scope);
+	run("SELECT 1 FROM mongo_tail.tail_grant WHERE server = $1 "
+		"AND pg_catalog.pg_has_role($2, grantee::pg_catalog.oid, 'USAGE')",
+		2, types, values, NULL, true, SPI_OK_SELECT);
+	granted = SPI_processed > 0;
+	mt_catalog_leave(&scope);
+	return granted;
+}

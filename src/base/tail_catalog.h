@@ -1,0 +1,87 @@
+/*
+ * tail_catalog.h
+ *		The tables mongo_tail.tail, tail_shard and tail_grant, as C structs.
+ *
+ * The tables belong to the extension's owner; functions here switch to that
+ * role, with a search_path of pg_catalog alone, for as long as they run SQL.
+ */
+#ifndef MT_TAIL_CATALOG_H
+#define MT_TAIL_CATALOG_H
+
+#include "nodes/pg_list.h"
+
+typedef struct MtTailShard
+{
+	char	   *name;
+	uint32		id;				/* mt_position_shard_id(name) */
+	uint64		resume_time;	/* cluster time */
+} MtTailShard;
+
+typedef struct MtTail
+{
+	NameData	server;
+	Oid			serverid;
+	Oid			owner;
+	int			n_includes;
+	int			n_excludes;
+	char	  **includes;
+	char	  **excludes;
+	bool		lookup;			/* full_document 'lookup' */
+	int64		ring_bytes;
+	char	   *notify_channel; /* NULL: none */
+	int			notify_ms;
+	uint64		start_time;		/* cluster time */
+	bool		paused;
+	uint64		paused_at;		/* cluster time, if paused */
+	int64		version;
+	bool		adopted;		/* belongs to this cluster and database */
+	int			n_shards;
+	MtTailShard *shards;
+} MtTail;
+
+/* A stretch of SQL as the extension's owner; SPI is connected inside. */
+typedef struct MtCatalogScope
+{
+	Oid			saved_user;
+	int			saved_context;
+	int			guc_nest_level;
+} MtCatalogScope;
+
+extern void mt_catalog_enter(MtCatalogScope *scope);
+extern void mt_catalog_leave(MtCatalogScope *scope);
+
+/* The OID of table mongo_tail.<name>, InvalidOid when the extension is not
+ * in this database. */
+extern Oid	mt_catalog_relation(const char *name);
+
+/*
+ * Load a tail, in the current memory context.  NULL when there is none and
+ * missing_ok; else an ERROR 42704 with a hint.
+ */
+extern MtTail *mt_tail_catalog_load(const char *server, bool missing_ok);
+
+/* All tails of this database: a List of MtTail. */
+extern List *mt_tail_catalog_load_all(void);
+
+/* Insert or replace (version then grows); shards included. */
+extern void mt_tail_catalog_store(const MtTail *tail);
+
+extern void mt_tail_catalog_delete(const char *server);
+extern void mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at);
+extern void mt_tail_catalog_set_resume(const char *server, const char *shard, uint64 resume_time);
+extern void mt_tail_catalog_rename(Oid serverid, const char *new_name);
+
+extern void mt_tail_catalog_grant(const char *server, Oid role, bool grant);
+
+/*
+ * May this role read the tail: a superuser, its owner (or a member of that
+ * role), or a grantee (or a member)?
+ */
+extern bool mt_tail_may_read(const MtTail *tail, Oid role);
+/* May it change it: a superuser, the owner or a member? */
+extern bool mt_tail_may_change(const MtTail *tail, Oid role);
+
+/* This cluster's system identifier. */
+extern uint64 mt_catalog_system_identifier(void);
+
+#endif							/* MT_TAIL_CATALOG_H */
