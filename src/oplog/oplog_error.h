@@ -25,4 +25,9 @@ typedef struct MtOplogError
 	char		message[256];	/* what is wrong, without the optime; lower case, no period */
 } MtOplogError;
 
+/* Set the message and return status; cluster_time is left as it is. */
+extern MtOplogStatus mt_oplog_fail(MtOplogError *error, MtOplogStatus status,
+								   const char *format, ...)
+			__attribute__((format(printf, 3, 4)));
+
 #endif							/* MT_OPLOG_ERROR_H */
