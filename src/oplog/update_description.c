@@ -291,8 +291,11 @@ describe_item(MtDescription *description, const MtDiffItem *item)
 	}
 }
 
+/*
+ * Describe those items of a docdiff that give a field a value, or all others.
+ */
 static void
-describe_document(MtDescription *description, MtSlice diff)
+describe_fields(MtDescription *description, MtSlice diff, bool values)
 {
 	MtDocumentDiffReader reader;
 	MtDiffItem	item;
@@ -305,13 +308,26 @@ describe_document(MtDescription *description, MtSlice diff)
 	}
 	while ((result = mt_document_diff_next(&reader, &item)) == MT_WALK_ELEMENT &&
 		   is_well(description))
-		if (push(description, item.name, false))
+	{
+		bool		is_value = item.kind == MT_DIFF_UPDATE || item.kind == MT_DIFF_INSERT ||
+			item.kind == MT_DIFF_BINARY;
+
+		if (is_value == values && push(description, item.name, false))
 		{
 			describe_item(description, &item);
 			pop(description);
 		}
+	}
 	if (result == MT_WALK_CORRUPT)
 		fail(description, MT_DIFF_MALFORMED);
+}
+
+/* In MongoDB's order, which puts values before what the diff removes. */
+static void
+describe_document(MtDescription *description, MtSlice diff)
+{
+	describe_fields(description, diff, true);
+	describe_fields(description, diff, false);
 }
 
 static void
