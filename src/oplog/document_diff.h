@@ -13,13 +13,16 @@
 #include "oplog/byte_buffer.h"
 #include "oplog/bson_walk.h"
 
+/* What one oplog entry may carry of a document: 16 MiB and some slack. */
+#define MT_DOCUMENT_MAX_BYTES (16 * 1024 * 1024 + 16 * 1024)
+
 typedef enum MtDiffStatus
 {
 	MT_DIFF_OK = 0,
 	MT_DIFF_CORRUPT_DOCUMENT,	/* the pre-image is not BSON */
 	MT_DIFF_MALFORMED,			/* the diff is not what the grammar allows */
 	MT_DIFF_TOO_DEEP,			/* more than MT_BSON_MAX_DEPTH levels */
-	MT_DIFF_TOO_LARGE,			/* the result is over 16 MiB + 16 KiB */
+	MT_DIFF_TOO_LARGE,			/* the result is over MT_DOCUMENT_MAX_BYTES */
 	MT_DIFF_OUT_OF_MEMORY
 } MtDiffStatus;
 
@@ -33,7 +36,9 @@ extern const char *mt_diff_status_text(MtDiffStatus status);
 extern MtDiffStatus mt_document_diff_apply(MtSlice pre, MtSlice diff, MtByteBuffer *post);
 
 /*
- * Apply $v:1 modifiers ({$v, $set, $unset}) to pre, appending to post.
+ * Apply $v:1 modifiers ({$v, $set, $unset}) to pre, appending to post.  A path
+ * that pre has no place for (through a scalar, say) is passed over, as a
+ * secondary does.  On failure post is as it was.
  */
 extern MtDiffStatus mt_document_modifiers_apply(MtSlice pre, MtSlice modifiers, MtByteBuffer *post);
 
