@@ -40,7 +40,7 @@ typedef enum MtRingSliceId
  */
 typedef struct MtRingHeader
 {
-	uint32_t	length;			/* of the record with this header, multiple of 8; set by publish */
+	uint32_t	length;			/* of the record with this header, multiple of 8; set by append */
 	uint32_t	index;
 	uint64_t	time;
 	/* the rest is the writer's and readers' own */
@@ -67,48 +67,67 @@ typedef struct MtRing MtRing;	/* lives in shared memory */
  * 4096) needs, header included. */
 extern size_t mt_ring_size(uint64_t data_bytes);
 
-/* Make a ring in zeroed or old memory.  covered_from as in begin_epoch. */
+/*
+ * Make a ring in memory, zeroed or not, that begins on a cache line (64 bytes)
+ * and that nobody reads yet.  It is empty and of epoch 0, in which nothing
+ * may be appended and every seek says MT_RING_LAPPED.
+ */
 extern MtRing *mt_ring_init(void *memory, uint64_t data_bytes);
 
-/* The largest record that may be published: a quarter of data_bytes. */
+/* The largest record, header included: a quarter of data_bytes, below 4 GiB. */
 extern uint64_t mt_ring_max_record(const MtRing *ring);
 extern uint64_t mt_ring_data_bytes(const MtRing *ring);
 
 /* ---- the writer (one process; the caller guarantees it) ---- */
 
 /*
- * Forget every record and begin a new epoch: from here the ring holds
+ * Become the writer of a ring that an earlier writer left, at whatever point
+ * it stopped.  What it had appended and not committed is discarded; window and
+ * epoch stay, and readers notice nothing.  mt_ring_init does it by itself.
+ */
+extern void mt_ring_writer_attach(MtRing *ring);
+
+/*
+ * Forget every record, committed or not, and begin a new epoch: from here the ring holds
  * everything after covered_from.  filter_version is the writer's, opaque.
+ * Counters go on, so a reader of an older epoch can mistake nothing.
  */
 extern void mt_ring_begin_epoch(MtRing *ring, MtRingPlace covered_from, uint64_t filter_version);
 
 /*
- * Append one record: header (length and the sums of slice_len are checked by
- * an assertion against parts) and parts in slice order.  Readers see it only
- * after mt_ring_commit.  False when the record is larger than
- * mt_ring_max_record: publish it by reference.
+ * Append one record: header, whose length is set here and whose slice_len
+ * must add up to the parts (an assertion), and parts of any lengths in slice
+ * order.  Its place must not be before that of the record before.  Readers see
+ * it only after mt_ring_commit, except that a batch of more than three
+ * quarters of the ring becomes visible in portions, scanned_to unmoved.
+ * False when the record is larger than mt_ring_max_record: publish it by
+ * reference.
  */
 extern bool mt_ring_append(MtRing *ring, MtRingHeader *header, const MtRingPart *parts, int n_parts);
 
 /*
  * Make everything appended visible, and say that the stream has been seen up
- * to scanned_to (the watermark), matching or not.  Once per batch.
+ * to scanned_to (the watermark), matching or not.  Once per batch.  A value
+ * below the epoch's watermark leaves it where it is.
  */
 extern void mt_ring_commit(MtRing *ring, uint64_t scanned_to);
 
 /* ---- readers ---- */
 
-/* A consistent look at the header (may be retried inside until consistent). */
+/* The ring's header.  All fields are of one moment. */
 typedef struct MtRingWindow
 {
 	uint64_t	epoch;			/* 0: nothing was ever written here */
 	uint64_t	filter_version;
-	uint64_t	scanned_to;		/* 0: nothing yet */
+	uint64_t	scanned_to;		/* 0: nothing in this epoch yet; else who has loaded this
+								 * and then reads until MT_RING_EMPTY has read every
+								 * record of time <= scanned_to */
 	MtRingPlace covered_from;	/* every record after this place is in the ring */
 	uint64_t	head;			/* byte counter of the oldest whole record */
 	uint64_t	tail;			/* byte counter after the newest */
 } MtRingWindow;
 
+/* Never waits for the writer; looks again if it published three windows meanwhile. */
 extern void mt_ring_window(const MtRing *ring, MtRingWindow *window);
 
 typedef struct MtRingReader
@@ -125,20 +144,25 @@ typedef enum MtRingResult
 								 * said so, and everything up to it has been read */
 	MT_RING_LAPPED,				/* the record was overwritten: find the place again */
 	MT_RING_NEW_EPOCH,			/* the ring began anew: find the place again */
-	MT_RING_BUFFER_TOO_SMALL	/* *needed says how much */
+	MT_RING_BUFFER_TOO_SMALL,	/* *needed says how much; mt_ring_max_record is always enough */
+	MT_RING_CORRUPT				/* a length that no writer wrote: shared memory was trampled on */
 } MtRingResult;
 
 /*
  * Put the reader before the first record after place.  MT_RING_RECORD: it
  * stands (there may be no record yet); MT_RING_LAPPED: place is older than
- * the window; never blocks.
+ * the window, or the writer overtook every attempt.  Never blocks.  A place
+ * newer than the newest record stands at the end; what is appended later may
+ * then still be before it.
  */
 extern MtRingResult mt_ring_seek(MtRingReader *reader, const MtRing *ring, MtRingPlace place);
 
 /*
  * Copy the next record into buffer (header first, then the slices, unpadded,
  * in order) and move on.  The copy has been validated when this returns
- * MT_RING_RECORD.
+ * MT_RING_RECORD; the buffer may have been scribbled on otherwise, and the
+ * reader has not moved.  *needed is the record's length on MT_RING_RECORD and
+ * MT_RING_BUFFER_TOO_SMALL, else untouched.
  */
 extern MtRingResult mt_ring_read(MtRingReader *reader, void *buffer, size_t buffer_size, size_t *needed);
 
@@ -148,5 +172,13 @@ extern MtRingResult mt_ring_read(MtRingReader *reader, void *buffer, size_t buff
  */
 extern MtRingResult mt_ring_peek(const MtRingReader *reader, MtRingHeader *header);
 extern void mt_ring_skip(MtRingReader *reader, const MtRingHeader *header);
+
+/* ---- tests ---- */
+
+/*
+ * Check every invariant of a ring whose writer is at rest between two calls.
+ * NULL, or which one is broken.
+ */
+extern const char *mt_ring_check(const MtRing *ring);
 
 #endif							/* MT_RING_H */
