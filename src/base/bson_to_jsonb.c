@@ -214,6 +214,13 @@ insert_sorted(MtJsonbBuilder *builder, MtJsonbContainer *container)
 	container->n_elements--;
 }
 
+static bool
+is_known_type(uint8 type)
+{
+	return (type >= MT_BSON_DOUBLE && type <= MT_BSON_DECIMAL128) ||
+		type == MT_BSON_MAXKEY || type == MT_BSON_MINKEY;
+}
+
 /*
  * Collect the elements from p to end on the builder's stack: checked, and of
  * an object sorted and without duplicates.
@@ -240,7 +247,8 @@ collect(MtJsonbBuilder *builder, const uint8 *p, const uint8 *end, MtJsonbContai
 			mt_jsonb_corrupt(builder, p, "an element whose name does not end");
 		value_len = mt_bson_value_length(type, value, (size_t) (end - value));
 		if (value_len < 0)
-			mt_jsonb_corrupt(builder, p, "an element of unknown type or wrong length");
+			mt_jsonb_corrupt(builder, p, is_known_type(type) ? "an element of wrong length" :
+							 "an element of unknown type");
 		p = value + value_len;
 
 		if (builder->n_elements == builder->elements_capacity)
@@ -283,8 +291,9 @@ static inline char *
 put_document(MtJsonbBuilder *builder, char *p, const uint8 *value, bool is_object, int depth,
 			 JEntry *entry)
 {
+	StaticAssertStmt(MT_BSON_MAX_DEPTH == 200, "the message says so");
 	if (depth > MT_BSON_MAX_DEPTH)
-		mt_jsonb_corrupt(builder, value, "a document nested too deep");
+		mt_jsonb_corrupt(builder, value, "a document nested deeper than 200 levels");
 	return put_container(builder, p, value + 4, value + mt_le32(value) - 1, is_object, depth, entry);
 }
 

@@ -30,6 +30,18 @@ typedef struct MtJsonbElement
 
 #define MT_JSONB_KEY_BYTES(element) ((uint32) ((element)->order >> 32))
 
+/* jsonb's order of keys: by length, then by bytes. */
+static inline int
+mt_jsonb_compare_keys(const MtJsonbElement *a, const MtJsonbElement *b)
+{
+	uint32		len;
+
+	if (likely(a->order != b->order))
+		return a->order < b->order ? -1 : 1;
+	len = MT_JSONB_KEY_BYTES(a);
+	return len <= 4 ? 0 : memcmp(a->key + 4, b->key + 4, len - 4);
+}
+
 struct MtJsonbBuilder
 {
 	MemoryContext context;
@@ -150,7 +162,6 @@ extern void mt_jsonb_close_object(MtJsonbBuilder *builder, size_t begin, int n_k
 								  const JEntry *values);
 
 /* jsonb_sort.c */
-extern int	mt_jsonb_compare_keys(const MtJsonbElement *a, const MtJsonbElement *b);
 extern size_t mt_jsonb_sort(MemoryContext context, MtJsonbElement *elements, size_t n);
 
 #endif							/* MT_JSONB_BUILD_H */

@@ -26,18 +26,6 @@ typedef struct MtJsonbSorter
 	size_t		room_elements;
 } MtJsonbSorter;
 
-/* jsonb's order of keys: by length, then by bytes. */
-int
-mt_jsonb_compare_keys(const MtJsonbElement *a, const MtJsonbElement *b)
-{
-	uint32		len;
-
-	if (a->order != b->order)
-		return a->order < b->order ? -1 : 1;
-	len = MT_JSONB_KEY_BYTES(a);
-	return len <= 4 ? 0 : memcmp(a->key + 4, b->key + 4, len - 4);
-}
-
 static void
 insertion_sort(MtJsonbElement *elements, size_t n)
 {

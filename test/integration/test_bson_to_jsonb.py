@@ -2,8 +2,7 @@
 
 Every result is checked twice: its value is what bson.json_util writes for the
 document, and its bytes are those that PostgreSQL makes of the result's text.
-The seed is printed; MT_SEED repeats a run, MT_DOCUMENTS and MT_MUTATIONS make
-it longer.
+MT_SEED repeats a run, MT_DOCUMENTS and MT_MUTATIONS make it longer.
 """
 
 import datetime
@@ -24,13 +23,6 @@ from bson.datetime_ms import DatetimeMS
 INT64_END = 2**63
 MAX_DATE_MS = 253402300799999
 CORRUPT = "22P03"
-
-
-@pytest.fixture
-def rng():
-    seed = int(os.environ.get("MT_SEED", random.randrange(2**32)))
-    print(f"MT_SEED={seed}")
-    return random.Random(seed)
 
 
 def convert(pg, documents):
@@ -151,7 +143,7 @@ def random_value(rng, depth):
     if depth < 5 and kind == 0:
         return random_document(rng, depth + 1)
     if depth < 5 and kind == 1:
-        return [random_value(rng, depth + 1) for _ in range(rng.choice([0, 1, 3, 31, 32, 33, rng.randrange(80)]))]
+        return [random_value(rng, depth + 1) for _ in range(rng.choice([0, 1, 3, 31, 32, 33, 80]) >> depth)]
     return rng.choice(SCALARS)(rng)
 
 
@@ -346,8 +338,8 @@ def test_depth(pg):
         scope = document_of(element(0x0F, b"c", struct.pack("<i", len(code) + 4) + code))
     error = error_of(pg, scope)
     assert error.sqlstate == CORRUPT
-    assert "nested too deep" in error.diag.message_detail
-    assert error_of(pg, nested(100_000)).sqlstate == CORRUPT
+    assert "nested deeper" in error.diag.message_detail
+    assert error_of(pg, nested(20_000)).sqlstate == CORRUPT
 
 
 # --- corrupt documents -------------------------------------------------------
@@ -358,7 +350,7 @@ def test_corrupt(pg):
         assert error_of(pg, document).sqlstate == CORRUPT
     error = error_of(pg, document_of(element(0x10, b"ok", b"\1\0\0\0"), element(0x42, b"bad", b"")))
     assert error.sqlstate == CORRUPT
-    assert "at byte 12 of" in error.diag.message_detail
+    assert "unknown type at byte 12 of" in error.diag.message_detail
     # a length that claims all but the string's NUL
     assert error_of(pg, document_of(element(0x02, b"s", b"\xff\xff\xff\x7fabc\0"))).sqlstate == CORRUPT
     assert error_of(pg, document_of(element(0x0F, b"c", struct.pack("<i", 14) + string_value(b"abcde") + b"\0"))).sqlstate == CORRUPT
