@@ -19,8 +19,10 @@ extern MtJsonbBuilder *mt_jsonb_builder_create(MemoryContext context);
 
 /*
  * Convert a BSON document.  The result stands in the builder's buffer and is
- * valid until its next call.  Throws 22P02 with the reason on corrupt BSON,
- * 54000 when the result is over jsonb's limits.
+ * valid until its next call.  Throws 22P03 with the reason on corrupt BSON,
+ * 54000 when the result is over jsonb's limits, and in a database that is not
+ * UTF8 22P05 for a character that its encoding lacks.  The builder can be used
+ * again after an error.
  */
 extern Jsonb *mt_bson_to_jsonb(MtJsonbBuilder *builder, MtSlice document);
 
