@@ -41,7 +41,7 @@ def test_mongod_stops_freezes_and_restarts(make_mongo):
 def test_replica_set_fails_over(make_replica_set):
     replica_set = make_replica_set()
     first = replica_set.primary()
-    second = replica_set.step_down(seconds=1)
+    second = replica_set.step_down()
     assert second is not first
     killed = replica_set.kill_primary()
     assert killed is second

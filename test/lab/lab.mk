@@ -11,6 +11,9 @@ PYTHON = $(MT_VENV)/bin/python
 # make test-regress ARGS='position changes'.
 ARGS ?=
 
+RUN_WITH = $(PYTHON) test/lab/run_with.py
+SERVER_TESTS = test-regress test-isolation test-integration
+
 .PHONY: help deps demo demo-stop lab lab-stop test test-all-stages test-build test-regress \
 	test-isolation test-integration test-long test-matrix bench check-style
 help:
@@ -48,24 +51,25 @@ install-quietly:
 #: make test-long        a million fuzz inputs, long stress, the long integration tests
 #: make test-matrix      other PostgreSQL and MongoDB versions, in chroots
 test: deps
-	@$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz-short tsan test-regress test-isolation test-integration
+	@$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz-short tsan $(SERVER_TESTS)
 test-long: deps
 	@MT_LONG=1 STRESS_SECONDS=60 FUZZ_RUNS=$(FUZZ_RUNS) \
-		$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz tsan test-regress test-isolation test-integration
+		$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz tsan $(SERVER_TESTS)
 test-matrix: deps
 	@bash test/matrix/run.sh $(ARGS)
 
 test-build:
 	@$(MAKE) --no-print-directory all
-	@echo "built mongo_tail $(EXTVERSION) for $$($(PG_CONFIG) --version), $(MONGOC) $$(pkg-config --modversion $(MONGOC))"
+	@echo "built mongo_tail $(EXTVERSION) for $$($(PG_CONFIG) --version)," \
+		"$(MONGOC) $$(pkg-config --modversion $(MONGOC))"
 
 #: make test-regress     the SQL tests           (ARGS='name ...')
 #: make test-isolation   the isolation specs     (ARGS='name ...')
 #: make test-integration the pytest suite        (ARGS='-k pattern')
 test-regress test-isolation: test-%: all
-	@$(PYTHON) test/lab/run_with.py --postgres --mongod bash test/lab/run_sql_tests.sh $* $(ARGS)
+	@$(RUN_WITH) --postgres --mongod bash test/lab/run_sql_tests.sh $* $(ARGS)
 test-integration: all
-	@$(PYTHON) test/lab/run_with.py --postgres bash test/lab/run_integration.sh $(ARGS)
+	@$(RUN_WITH) --postgres bash test/lab/run_integration.sh $(ARGS)
 
 #: make unit             the tests without any server (seconds)
 #: make asan             the same by its other name: they run under ASan and UBSan
@@ -80,4 +84,4 @@ check-style:
 #: make bench            measure, print one table, write test/bench/results.tsv
 bench: deps all
 	@[ -x test/bench/run ] || { echo "there is no test/bench/run" >&2; exit 1; }
-	@$(PYTHON) test/lab/run_with.py --postgres test/bench/run $(ARGS)
+	@$(RUN_WITH) --postgres test/bench/run $(ARGS)

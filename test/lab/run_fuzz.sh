@@ -5,7 +5,8 @@ set -u
 mkdir -p build/fuzz
 failed=0
 probe='int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void) d; (void) n; return 0; }'
-if [ -n "${FUZZ_CC:-}" ] && echo "$probe" | "$FUZZ_CC" -fsanitize=fuzzer,address -x c -o build/fuzz/probe - 2>/dev/null; then
+if [ -n "${FUZZ_CC:-}" ] &&
+	echo "$probe" | "$FUZZ_CC" -fsanitize=fuzzer,address -x c -o build/fuzz/probe - 2>/dev/null; then
 	engine=libFuzzer
 else
 	engine=replay
@@ -23,8 +24,8 @@ for t in "$@"; do
 		mkdir -p "build/fuzz/corpus/$t"
 		"$FUZZ_CC" $FUZZ_CFLAGS -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 			-o "build/fuzz/$t" "test/fuzz/$t.c" $FUZZ_SRCS $FUZZ_LIBS &&
-			"build/fuzz/$t" -runs="$FUZZ_RUNS" -seed="${FUZZ_SEED:-0}" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
-				-print_final_stats=1 -verbosity=1 -artifact_prefix="build/fuzz/$t." \
+			"build/fuzz/$t" -runs="$FUZZ_RUNS" -seed="${FUZZ_SEED:-0}" -max_len=65536 -timeout=10 \
+				-rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 -artifact_prefix="build/fuzz/$t." \
 				"build/fuzz/corpus/$t" $corpus > "build/fuzz/$t.log" 2>&1
 	else
 		"$CC" $FUZZ_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined \

@@ -20,8 +20,8 @@ CLOSING = {
     "unit": r"unit: \d+ ",
     "fuzz": r"fuzz: \d+ ",
     "fuzz-short": r"fuzz: \d+ ",
-    "test-regress": r"(# )?(All \d+ tests passed|\d+ of \d+ tests (passed|failed))",
-    "test-isolation": r"(# )?(All \d+ tests passed|\d+ of \d+ tests (passed|failed))",
+    "test-regress": r"(# )?(All \d+|\d+ of \d+) tests (passed|failed)",
+    "test-isolation": r"(# )?(All \d+|\d+ of \d+) tests (passed|failed)",
     "test-integration": r"=+ .*(passed|failed|error|no tests ran).* =+$",
 }
 
@@ -51,7 +51,7 @@ class Stage:
             self.seconds = time.monotonic() - started
 
     def closing_line(self):
-        lines = [line.rstrip() for line in self.lines if line.strip() and not line.startswith("make")]
+        lines = [line.strip() for line in self.lines if line.strip() and not line.startswith("make")]
         matching = [line for line in lines if re.match(CLOSING.get(self.name, ""), line)]
         return (matching or lines or [""])[-1]
 

@@ -51,7 +51,8 @@ def make_tls_files(directory):
 
     def certificate(name, subject, extensions):
         (directory / f"{name}.ext").write_text(extensions)
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", subject,
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
                 "-days", "30", "-out", f"{name}.crt", "-extfile", f"{name}.ext")
         both = (directory / f"{name}.crt").read_text() + (directory / f"{name}.key").read_text()
@@ -307,12 +308,12 @@ class MongoReplicaSet:
     def wait_secondaries(self, timeout=30):
         wait_until(lambda: len(self.secondaries()) == len(self._running()) - 1, timeout, what="secondaries")
 
-    def step_down(self, seconds=60):
+    def step_down(self, seconds=10):
         """Make the primary step down; returns the new one."""
         old = self.primary()
         with old.client(direct=True) as client:
             try:
-                client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=min(5, seconds - 1))
+                client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=5)
             except ConnectionFailure:
                 pass
         return self.primary(other_than=old)
