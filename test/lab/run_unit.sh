@@ -3,7 +3,7 @@
 # when one fails, then the vectors and, for a few seconds, the ring's stress.
 set -u
 dir=${UNIT_BUILD:-build/unit}
-passed=0 failed=0
+passed=0 failed=0 seconds=${STRESS_SECONDS:-1}
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
@@ -27,10 +27,10 @@ if [ -x "$dir/run_vectors" ] && [ -n "${VECTORS:-}" ]; then
 	run "run_vectors" "$dir/run_vectors" $VECTORS
 fi
 if [ -x "$dir/stress_ring" ]; then
-	run "stress_ring, ${STRESS_SECONDS:-3} s" "$dir/stress_ring" "${STRESS_SECONDS:-3}"
+	run "stress_ring, $seconds s" "$dir/stress_ring" "$seconds"
 fi
 if [ -f test/unit/ring_mutations.sh ]; then
-	run "ring_mutations" sh test/unit/ring_mutations.sh
+	run "ring_mutations, $seconds s each" sh test/unit/ring_mutations.sh "$seconds" "$dir/ring_mutations"
 fi
 echo "unit: $passed programs passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

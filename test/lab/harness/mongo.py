@@ -107,6 +107,10 @@ class MongoServer:
         return self.directory / "data"
 
     @property
+    def pid_file(self):
+        return self.directory / "mongod.pid"
+
+    @property
     def log_file(self):
         return self.directory / "mongod.log"
 
@@ -117,6 +121,7 @@ class MongoServer:
         version = mongod_version(self.binary)
         command = [self.binary, "--dbpath", self.data, "--port", self.port, "--bind_ip", "127.0.0.1",
                    "--logpath", self.log_file, "--logappend", "--unixSocketPrefix", self.data,
+                   "--pidfilepath", self.pid_file,
                    "--wiredTigerCacheSizeGB", self.cache_gb,
                    "--setParameter", "diagnosticDataCollectionEnabled=false",
                    "--setParameter", "enableTestCommands=1"]
