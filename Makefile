@@ -1,36 +1,77 @@
 # mongo_tail: MongoDB, live, inside PostgreSQL.
 #
 # The targets for people are listed by `make help`.  Those that need nothing
-# but root and a network (demo, test, lab) install what they need first.
+# but root and a network (demo, test, lab) install what they need first, so
+# this file must also work where PostgreSQL's pg_config is not there yet.
 
 EXTENSION = mongo_tail
 MODULE_big = mongo_tail
-VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" mongo_tail.control)
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" mongo_tail.control)
 
-OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
+SRCS := $(sort $(wildcard src/*.c src/*/*.c))
+OBJS = $(SRCS:.c=.o)
 
 # The install script is one file made of one part a room.
-SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
-DATA_built = sql/mongo_tail--$(VERSION).sql
+SQL_PARTS := $(sort $(wildcard sql/[0-9]*.sql))
+DATA_built = sql/mongo_tail--$(EXTVERSION).sql
 
+# libmongoc and libbson changed their pkg-config names with 2.0.
 MONGOC ?= $(shell pkg-config --exists mongoc2 2>/dev/null && echo mongoc2 || echo libmongoc-1.0)
+BSON ?= $(if $(filter mongoc2,$(MONGOC)),bson2,libbson-1.0)
 # The servers' and drivers' own headers by -isystem: their warnings are theirs.
-MONGOC_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(MONGOC) 2>/dev/null))
-MONGOC_LIBS = $(shell pkg-config --libs $(MONGOC) 2>/dev/null)
-PCRE_LIBS = $(shell pkg-config --libs libpcre2-8 2>/dev/null)
+system_headers = $(patsubst -I%,-isystem %,$(1))
+MONGOC_CFLAGS := $(call system_headers,$(shell pkg-config --cflags $(MONGOC) 2>/dev/null))
+MONGOC_LIBS := $(shell pkg-config --libs $(MONGOC) 2>/dev/null)
+BSON_CFLAGS := $(call system_headers,$(shell pkg-config --cflags $(BSON) 2>/dev/null))
+BSON_LIBS := $(shell pkg-config --libs $(BSON) 2>/dev/null)
+PCRE_LIBS := $(shell pkg-config --libs libpcre2-8 2>/dev/null)
 
 PG_CPPFLAGS = -I$(CURDIR)/src $(MONGOC_CFLAGS)
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-cast-function-type
-SHLIB_LINK = $(MONGOC_LIBS) $(PCRE_LIBS)
+# PostgreSQL itself switches the truncation warnings off; here they are on.
+PG_CFLAGS = -Wall -Wextra -Wformat-truncation -Wstringop-truncation -MMD -MP $(EXTRA_CFLAGS)
+SHLIB_LINK = $(MONGOC_LIBS) $(PCRE_LIBS) -Wl,--version-script=build/exports.map $(EXTRA_LDFLAGS)
 
-EXTRA_CLEAN = build
+EXTRA_CLEAN = $(OBJS:.o=.d) build/exports.map build/flags test/unit/run_vectors \
+	build/unit build/asan build/tsan build/coverage build/fuzz build/log
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifneq ($(PGXS),)
-with_llvm = no
+# No bitcode: inlining into queries gains nothing here, and it needs clang.
+override with_llvm = no
+ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
+override CPPFLAGS := $(patsubst -I$(includedir_server),-isystem $(includedir_server),\
+	$(patsubst -I$(includedir_internal),-isystem $(includedir_internal),\
+	$(patsubst -I/usr/include/%,-isystem /usr/include/%,$(CPPFLAGS))))
+else
+all install:
+	@echo "pg_config is not there: run 'make deps' as root, or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
+clean:
+	rm -rf $(OBJS) $(EXTRA_CLEAN) mongo_tail.so sql/mongo_tail--*.sql
+.PHONY: all install clean
 endif
 
-sql/mongo_tail--$(VERSION).sql: $(SQL_PARTS) mongo_tail.control
-	cat $(SQL_PARTS) > $@
+sql/mongo_tail--$(EXTVERSION).sql: $(SQL_PARTS) mongo_tail.control Makefile
+	cat /dev/null $(SQL_PARTS) > $@
+
+# Only what fmgr or the postmaster looks up by name leaves the library:
+# functions declared PG_FUNCTION_INFO_V1 or PGDLLEXPORT.  PostgreSQL 16 says so
+# by visibility; a version script says it to 15 as well.
+build/exports.map: $(SRCS) test/lab/exports.sh
+	@mkdir -p build
+	sh test/lab/exports.sh $(SRCS) > $@.new && mv $@.new $@
+mongo_tail.so: build/exports.map
+
+# Other flags, another compiler or another PostgreSQL: compile anew.
+build/flags: force
+	@mkdir -p build
+	@printf '%s\n' '$(CC) $(CPPFLAGS) $(CFLAGS) $(EXTVERSION)' > $@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(OBJS): build/flags
+-include $(wildcard $(OBJS:.o=.d))
+
+.PHONY: force
+force:
+
+include test/lab/unit.mk
+include test/lab/lab.mk

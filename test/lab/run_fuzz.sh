@@ -1,0 +1,44 @@
+#!/bin/sh
+# run_fuzz.sh TARGET...: run test/fuzz/TARGET.c over its corpus and FUZZ_RUNS
+# inputs more.  A finding is left in build/fuzz/TARGET.crash-*.
+set -u
+mkdir -p build/fuzz
+failed=0
+probe='int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void) d; (void) n; return 0; }'
+if [ -n "${FUZZ_CC:-}" ] &&
+	echo "$probe" | "$FUZZ_CC" -fsanitize=fuzzer,address -x c -o build/fuzz/probe - 2>/dev/null; then
+	engine=libFuzzer
+else
+	engine=replay
+	echo "fuzz: no clang with libFuzzer here, so the corpus is only replayed"
+fi
+
+for t in "$@"; do
+	corpus=test/fuzz/corpus/${t#fuzz_}
+	[ -d "$corpus" ] || corpus=test/fuzz/corpus/$t
+	[ -d "$corpus" ] || corpus=
+	echo "== $t ($engine)"
+	# The flags are lists of words.
+	# shellcheck disable=SC2086
+	if [ $engine = libFuzzer ]; then
+		mkdir -p "build/fuzz/corpus/$t"
+		"$FUZZ_CC" $FUZZ_CFLAGS -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+			-o "build/fuzz/$t" "test/fuzz/$t.c" $FUZZ_SRCS $FUZZ_LIBS &&
+			"build/fuzz/$t" -runs="$FUZZ_RUNS" -seed="${FUZZ_SEED:-0}" -max_len=65536 -timeout=10 \
+				-rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 -artifact_prefix="build/fuzz/$t." \
+				"build/fuzz/corpus/$t" $corpus > "build/fuzz/$t.log" 2>&1
+	else
+		"$CC" $FUZZ_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+			-o "build/fuzz/$t" test/lab/fuzz_replay.c "test/fuzz/$t.c" $FUZZ_SRCS $FUZZ_LIBS &&
+			"build/fuzz/$t" $corpus > "build/fuzz/$t.log" 2>&1
+	fi
+	if [ $? -eq 0 ]; then
+		grep -E '^INFO: Seed|^stat::number_of_executed_units|^Done|^replayed' "build/fuzz/$t.log"
+	else
+		failed=$((failed + 1))
+		[ -f "build/fuzz/$t.log" ] && tail -n 60 "build/fuzz/$t.log"
+		echo "FAILED: $t (log build/fuzz/$t.log, inputs build/fuzz/$t.*)"
+	fi
+done
+echo "fuzz: $# targets, $failed failed"
+[ $failed -eq 0 ]
