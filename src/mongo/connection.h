@@ -29,6 +29,7 @@ typedef struct MtMongoError
 	bool		from_server;	/* code is a server's error code */
 	bool		interrupted;	/* MtIoPort asked to stop */
 	bool		network;		/* connection refused, reset, timed out, no suitable server */
+	bool		connecting;		/* network: none could be made, as against one that was lost */
 	bool		resumable;		/* opening again at the position may help */
 	char		code_name[64];	/* "CursorNotFound", or empty */
 	char		message[504];	/* MongoDB's or the driver's own text; credentials masked */

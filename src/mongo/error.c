@@ -162,7 +162,13 @@ mt_error_from_driver(MtConnection *connection, const bson_error_t *driver, const
 		driver->domain == MONGOC_ERROR_SERVER_SELECTION ||
 		(connection != NULL && connection->io_failed &&
 		 driver->domain != MONGOC_ERROR_SERVER))
+	{
 		error->network = error->resumable = true;
+		error->connecting = driver->domain == MONGOC_ERROR_SERVER_SELECTION ||
+			(driver->domain == MONGOC_ERROR_STREAM &&
+			 (driver->code == MONGOC_ERROR_STREAM_CONNECT ||
+			  driver->code == MONGOC_ERROR_STREAM_NAME_RESOLUTION));
+	}
 	else if (driver->domain == MONGOC_ERROR_SERVER ||
 			 driver->domain == MONGOC_ERROR_WRITE_CONCERN)
 	{
