@@ -10,16 +10,27 @@
 
 /*
  * A new connection to the foreign server as the given user (its user mapping,
- * or PUBLIC's).  The connection belongs to context: it is closed when the
- * context is reset or deleted, and may be closed earlier by mt_remote_close.
- * Throws on a bad option; no I/O yet.
+ * or PUBLIC's, or without credentials when there is neither).  The connection
+ * belongs to context: it is closed when the context is reset or deleted, and
+ * may be closed earlier by mt_remote_close.  Throws on a bad option; no I/O
+ * yet.
  */
 extern MtConnection *mt_remote_open(Oid serverid, Oid userid, MemoryContext context);
 extern void mt_remote_close(MtConnection *connection);
 
-/* A port that waits on MyLatch and stops for InterruptPending and
- * ShutdownRequestPending; what every connection here is made with. */
+/*
+ * A port that waits on MyLatch, what every connection here is made with.  It
+ * stops for whatever CHECK_FOR_INTERRUPTS() would throw on, for
+ * ShutdownRequestPending, and when mt_remote_stop_hook says so.  A latch that
+ * was set for another reason is set again when the wait is over.
+ */
 extern MtIoPort mt_remote_port(void);
+
+/*
+ * NULL, or a worker's own reasons to stop waiting.  Called often and in the
+ * middle of the driver: it looks at flags in memory and must not throw.
+ */
+extern bool (*mt_remote_stop_hook) (void);
 
 /* The SQLSTATE for a driver error, by the table in remote.c. */
 extern int	mt_remote_sqlstate(const MtMongoError *error);

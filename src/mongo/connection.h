@@ -7,6 +7,13 @@
  * mongoc.h is seen only in this folder; who includes this sees libbson.
  *
  * After MtMongoError.interrupted the connection is good only for closing.
+ * After any other error it may be used on.  After a network error, or one of
+ * the server's that is resumable, its open cursors are dead; once they are
+ * closed, the next call connects anew and selects a server anew, without delay:
+ * whoever retries waits between tries.
+ *
+ * Closing a connection or a cursor never waits for the network, so it may be
+ * done while a transaction aborts.
  */
 #ifndef MT_CONNECTION_H
 #define MT_CONNECTION_H
@@ -22,6 +29,7 @@ typedef struct MtMongoError
 	bool		from_server;	/* code is a server's error code */
 	bool		interrupted;	/* MtIoPort asked to stop */
 	bool		network;		/* connection refused, reset, timed out, no suitable server */
+	bool		connecting;		/* network: none could be made, as against one that was lost */
 	bool		resumable;		/* opening again at the position may help */
 	char		code_name[64];	/* "CursorNotFound", or empty */
 	char		message[504];	/* MongoDB's or the driver's own text; credentials masked */
@@ -58,9 +66,11 @@ typedef struct MtConnectionOptions
 	const char *app_name;		/* NULL: "mongo_tail" */
 	const char *auth_mechanism; /* NULL: the uri's or the default */
 	const char *auth_source;	/* NULL: the uri's or the default */
+	const char *tls_certificate_key_file;	/* NULL: the uri's or none */
+	const char *tls_certificate_key_file_password;	/* NULL: the uri's or none */
 	int			connect_timeout_ms;	/* 0: the uri's or 10000 */
 	int			server_selection_timeout_ms;	/* 0: the uri's or 10000 */
-	MtIoPort	port;
+	MtIoPort	port;			/* port.wait NULL: poll(2), never interrupted */
 } MtConnectionOptions;
 
 typedef struct MtConnection MtConnection;
@@ -77,8 +87,13 @@ extern const char *mt_mongo_driver_version(void);
  */
 extern bool mt_uri_check(const char *uri, bool *has_credentials, MtMongoError *error);
 
-/* A connection; network I/O begins with the first command.  NULL on error. */
+/*
+ * A connection; network I/O (also the DNS look-ups of mongodb+srv) begins with
+ * the first command.  NULL on error.  The options are copied.
+ */
 extern MtConnection *mt_connection_new(const MtConnectionOptions *options, MtMongoError *error);
+
+/* NULL is allowed.  Open cursors stay valid for closing, and for nothing else. */
 extern void mt_connection_free(MtConnection *connection);
 
 /*

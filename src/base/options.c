@@ -1,0 +1,439 @@
+/*
+ * options.c
+ *		Options of foreign servers, user mappings, foreign tables and columns.
+ *
+ * One table says of each option where it stands, of what type it is, what it
+ * may be, who may set it, and where in which structure it goes.  The validator
+ * and the getters only walk that table; to add an option is to add a line and
+ * a field.
+ *
+ * Everyone may read a server's options, so they hold no secret and nothing by
+ * which a user would act under another's identity: credentials and the
+ * mechanism to use them stand in user mappings.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/syscache.h"
+
+#include "base/options.h"
+#include "mongo/connection.h"
+#include "mongo/uri.h"
+
+PG_FUNCTION_INFO_V1(mongo_tail_fdw_validator);
+
+typedef enum OptionType
+{
+	OPTION_TEXT,				/* any text but the empty one: char * */
+	OPTION_SECRET,				/* the same, and never shown: char * */
+	OPTION_URI,					/* a connection string: char * */
+	OPTION_MECHANISM,			/* an authentication mechanism: char * */
+	OPTION_FILE,				/* a file on this machine: char * */
+	OPTION_MS,					/* milliseconds, or with a unit ('5s'): int */
+	OPTION_COUNT,				/* int */
+	OPTION_BOOL,				/* bool */
+	OPTION_READ_CONCERN,		/* bool: local? */
+	OPTION_RELATION				/* MtTableRelation */
+} OptionType;
+
+typedef struct Option
+{
+	const char *name;
+	Oid			catalog;		/* of the object it stands on */
+	OptionType	type;
+	size_t		offset;			/* in the object's structure */
+	int			min;			/* of numbers */
+	int			max;
+} Option;
+
+#define SERVER(name, type, min, max) \
+	{#name, ForeignServerRelationId, type, offsetof(MtServerOptions, name), min, max}
+#define USER(name, type) \
+	{#name, UserMappingRelationId, type, offsetof(MtUserOptions, name), 0, 0}
+#define TABLE(name, type) \
+	{#name, ForeignTableRelationId, type, offsetof(MtTableOptions, name), 0, 0}
+
+static const Option options[] = {
+	SERVER(uri, OPTION_URI, 0, 0),
+	SERVER(connect_timeout_ms, OPTION_MS, 1, INT_MAX),
+	SERVER(await_ms, OPTION_MS, 1, 60 * 60 * 1000),
+	SERVER(batch_size, OPTION_COUNT, 1, 1000000),
+	SERVER(max_backoff_ms, OPTION_MS, 10, 24 * 60 * 60 * 1000),
+	{"read_concern", ForeignServerRelationId, OPTION_READ_CONCERN,
+	offsetof(MtServerOptions, read_concern_local), 0, 0},
+	SERVER(oplog_database, OPTION_TEXT, 0, 0),
+	SERVER(oplog_collection, OPTION_TEXT, 0, 0),
+	SERVER(include_migrate, OPTION_BOOL, 0, 0),
+	SERVER(lookup_batch, OPTION_COUNT, 1, 100000),
+	SERVER(lookup_wait_ms, OPTION_MS, 0, 60 * 1000),
+
+	USER(username, OPTION_TEXT),
+	USER(password, OPTION_SECRET),
+	USER(auth_source, OPTION_TEXT),
+	USER(auth_mechanism, OPTION_MECHANISM),
+	USER(tls_certificate_key_file, OPTION_FILE),
+	USER(tls_certificate_key_file_password, OPTION_SECRET),
+
+	TABLE(relation, OPTION_RELATION),
+	TABLE(database, OPTION_TEXT),
+	TABLE(collection, OPTION_TEXT),
+
+	{"field", AttributeRelationId, OPTION_TEXT, 0, 0, 0},
+};
+
+/* Who may use a mechanism.  What is not here, the driver refuses. */
+typedef enum MechanismPrivilege
+{
+	MECHANISM_ANYBODY,			/* proves itself by the mapping's own password */
+	MECHANISM_READS_FILES,		/* by a certificate file of this machine */
+	MECHANISM_SUPERUSER			/* by the identity of the server's process */
+} MechanismPrivilege;
+
+static const struct
+{
+	const char *name;
+	MechanismPrivilege privilege;
+}			mechanisms[] =
+{
+	{"SCRAM-SHA-256", MECHANISM_ANYBODY},
+	{"SCRAM-SHA-1", MECHANISM_ANYBODY},
+	{"PLAIN", MECHANISM_ANYBODY},
+	{"MONGODB-X509", MECHANISM_READS_FILES},
+	{"MONGODB-AWS", MECHANISM_SUPERUSER},
+	{"GSSAPI", MECHANISM_SUPERUSER},
+};
+
+static const Option *
+find_option(const char *name, Oid catalog)
+{
+	for (int i = 0; i < lengthof(options); i++)
+		if (options[i].catalog == catalog && strcmp(options[i].name, name) == 0)
+			return &options[i];
+	return NULL;
+}
+
+static void
+unknown_option(const char *name, Oid catalog)
+{
+	StringInfoData valid;
+
+	initStringInfo(&valid);
+	for (int i = 0; i < lengthof(options); i++)
+		if (options[i].catalog == catalog)
+			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", options[i].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("invalid option \"%s\"", name),
+			 valid.len > 0 ?
+			 errhint("Valid options in this context are: %s.", valid.data) :
+			 errhint("There are no valid options in this context.")));
+}
+
+static void
+invalid_value(const Option *option, const char *value, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
+static void
+require_file_privilege(const Option *option)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\" to a value that reads files of the database server",
+						option->name),
+				 errhint("Only superusers and members of role \"pg_read_server_files\" may do that.")));
+}
+
+static void
+check_uri(const Option *option, const char *value)
+{
+	MtMongoError error;
+	char		mechanism[64];
+	bool		has_credentials;
+
+	if (!mt_uri_check(value, &has_credentials, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", option->name),
+				 errdetail("%s.", error.message),
+				 has_credentials ?
+				 errhint("Put credentials in a user mapping: CREATE USER MAPPING FOR ... OPTIONS (username '...', password '...'). A literal @ is written %%40.") :
+				 errhint("A uri looks like mongodb://host1:27017,host2:27017/?replicaSet=rs0; authentication options belong in a user mapping.")));
+	if (mt_uri_auth_mechanism(value, mechanism, sizeof(mechanism)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", option->name),
+				 errdetail("The uri names the authentication mechanism %s.", mechanism),
+				 errhint("Set option \"auth_mechanism\" of the user mapping instead.")));
+	if (mt_uri_names_files(value))
+		require_file_privilege(option);
+}
+
+static void
+check_mechanism(const Option *option, const char *value)
+{
+	for (int i = 0; i < lengthof(mechanisms); i++)
+	{
+		if (strcmp(mechanisms[i].name, value) != 0)
+			continue;
+		if (mechanisms[i].privilege == MECHANISM_READS_FILES)
+			require_file_privilege(option);
+		if (mechanisms[i].privilege == MECHANISM_SUPERUSER && !superuser())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to use authentication mechanism %s", value),
+					 errdetail("It uses the identity of the database server's own process."),
+					 errhint("Only superusers may set it.")));
+		return;
+	}
+	invalid_value(option, value,
+				  "Mechanisms are SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, MONGODB-X509, MONGODB-AWS and GSSAPI.");
+}
+
+static int
+parse_number(const Option *option, const char *value)
+{
+	const char *hint = NULL;
+	int			result;
+
+	if (!parse_int(value, &result, option->type == OPTION_MS ? GUC_UNIT_MS : 0, &hint))
+		invalid_value(option, value, hint);
+	if (result < option->min || result > option->max)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("%d is outside the valid range of option \"%s\" (%d .. %d)",
+						result, option->name, option->min, option->max)));
+	return result;
+}
+
+static bool
+parse_flag(const Option *option, const char *value)
+{
+	bool		result;
+
+	if (!parse_bool(value, &result))
+		invalid_value(option, value, "Write true or false.");
+	return result;
+}
+
+static bool
+parse_read_concern(const Option *option, const char *value)
+{
+	if (strcmp(value, "majority") != 0 && strcmp(value, "local") != 0)
+		invalid_value(option, value, "Read concerns are \"majority\" and \"local\".");
+	return strcmp(value, "local") == 0;
+}
+
+static MtTableRelation
+parse_relation(const Option *option, const char *value)
+{
+	if (strcmp(value, "changes") != 0 && strcmp(value, "collection") != 0)
+		invalid_value(option, value, "Relations are \"collection\" and \"changes\".");
+	return strcmp(value, "changes") == 0 ? MT_TABLE_CHANGES : MT_TABLE_COLLECTION;
+}
+
+/*
+ * Throw unless the current user may give the option this value.  Numbers and
+ * words are checked by reading them.
+ */
+static void
+check_value(const Option *option, const char *value)
+{
+	switch (option->type)
+	{
+		case OPTION_TEXT:
+		case OPTION_SECRET:
+			if (value[0] == '\0')
+				invalid_value(option, value, "It must not be empty; to have none, drop the option.");
+			break;
+		case OPTION_URI:
+			check_uri(option, value);
+			break;
+		case OPTION_MECHANISM:
+			check_mechanism(option, value);
+			break;
+		case OPTION_FILE:
+			require_file_privilege(option);
+			break;
+		case OPTION_MS:
+		case OPTION_COUNT:
+			(void) parse_number(option, value);
+			break;
+		case OPTION_BOOL:
+			(void) parse_flag(option, value);
+			break;
+		case OPTION_READ_CONCERN:
+			(void) parse_read_concern(option, value);
+			break;
+		case OPTION_RELATION:
+			(void) parse_relation(option, value);
+			break;
+	}
+}
+
+/*
+ * The validator of the foreign-data wrapper.  Options already stored are
+ * checked again when one beside them is altered, so that whoever may not set a
+ * value may not keep it by altering around it either.
+ */
+Datum
+mongo_tail_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List	   *list = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			catalog = PG_GETARG_OID(1);
+	bool		has_uri = false;
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const Option *option = find_option(def->defname, catalog);
+
+		if (option == NULL)
+			unknown_option(def->defname, catalog);
+		else
+			check_value(option, defGetString(def));
+		has_uri |= strcmp(def->defname, "uri") == 0;
+	}
+	if (catalog == ForeignServerRelationId && !has_uri)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"uri\" is required"),
+				 errhint("For example: OPTIONS (uri 'mongodb://localhost:27017/?replicaSet=rs0').")));
+	PG_RETURN_VOID();
+}
+
+static void
+store_value(const Option *option, const char *value, void *to)
+{
+	void	   *field = (char *) to + option->offset;
+
+	switch (option->type)
+	{
+		case OPTION_TEXT:
+		case OPTION_SECRET:
+		case OPTION_URI:
+		case OPTION_MECHANISM:
+		case OPTION_FILE:
+			*(char **) field = pstrdup(value);
+			break;
+		case OPTION_MS:
+		case OPTION_COUNT:
+			*(int *) field = parse_number(option, value);
+			break;
+		case OPTION_BOOL:
+			*(bool *) field = parse_flag(option, value);
+			break;
+		case OPTION_READ_CONCERN:
+			*(bool *) field = parse_read_concern(option, value);
+			break;
+		case OPTION_RELATION:
+			*(MtTableRelation *) field = parse_relation(option, value);
+			break;
+	}
+}
+
+/* Put stored options over the defaults in to. */
+static void
+store_list(List *list, Oid catalog, void *to)
+{
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const Option *option = find_option(def->defname, catalog);
+
+		if (option == NULL)
+			unknown_option(def->defname, catalog);
+		else
+			store_value(option, defGetString(def), to);
+	}
+}
+
+MtServerOptions *
+mt_options_server(Oid serverid)
+{
+	ForeignServer *server = GetForeignServer(serverid);
+	MtServerOptions *result = palloc0(sizeof(MtServerOptions));
+
+	result->await_ms = 1000;
+	result->batch_size = 5000;
+	result->max_backoff_ms = 30000;
+	result->oplog_database = "local";
+	result->oplog_collection = "oplog.rs";
+	result->lookup_batch = 500;
+	result->lookup_wait_ms = 10;
+	store_list(server->options, ForeignServerRelationId, result);
+	if (result->uri == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("server \"%s\" has no option \"uri\"", server->servername),
+				 errhint("It must be a server of foreign-data wrapper \"mongo_tail\".")));
+	return result;
+}
+
+MtUserOptions *
+mt_options_user(Oid serverid, Oid userid)
+{
+	MtUserOptions *result = palloc0(sizeof(MtUserOptions));
+	HeapTuple	tuple;
+	Datum		stored;
+	bool		isnull;
+
+	tuple = SearchSysCache2(USERMAPPINGUSERSERVER,
+							ObjectIdGetDatum(userid), ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER,
+								ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		return result;
+	stored = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple,
+							 Anum_pg_user_mapping_umoptions, &isnull);
+	if (!isnull)
+		store_list(untransformRelOptions(stored), UserMappingRelationId, result);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+MtTableOptions *
+mt_options_table(Oid relid)
+{
+	ForeignTable *table = GetForeignTable(relid);
+	MtTableOptions *result = palloc0(sizeof(MtTableOptions));
+
+	result->serverid = table->serverid;
+	store_list(table->options, ForeignTableRelationId, result);
+	return result;
+}
+
+char *
+mt_options_column_field(Oid relid, AttrNumber attnum)
+{
+	List	   *list = GetForeignColumnOptions(relid, attnum);
+	char	   *field = NULL;
+
+	store_list(list, AttributeRelationId, &field);
+	return field;
+}

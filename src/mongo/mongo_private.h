@@ -1,0 +1,115 @@
+/*
+ * mongo_private.h
+ *		What the files of mongo/ share: the driver's types stay in here.
+ *
+ * The driver selects servers, shakes hands, authenticates and runs single
+ * commands.  Cursors speak OP_MSG themselves on the stream that the driver has
+ * made (wire.c), because the driver allocates and copies every multi-megabyte
+ * reply anew, and that was most of the cost of reading.
+ */
+#ifndef MT_MONGO_PRIVATE_H
+#define MT_MONGO_PRIVATE_H
+
+#include <mongoc/mongoc.h>
+
+#include "mongo/connection.h"
+#include "oplog/byte_buffer.h"
+
+#ifndef BSON_CALL
+#define BSON_CALL
+#endif
+
+/* One live stream of the driver's, in MtConnection.streams. */
+typedef struct MtStream MtStream;
+
+struct MtConnection
+{
+	mongoc_client_t *client;	/* NULL: made by the next command */
+	mongoc_uri_t *uri;			/* with credentials; never printed */
+	MtIoPort	port;
+	MtStream   *streams;		/* the live ones, one a host */
+	mongoc_client_session_t *session;	/* of client; NULL: none yet, or not supported */
+	int			cursors;		/* open cursors; they keep the connection alive */
+	uint32_t	server_id;		/* where the session was used last; 0: nowhere */
+	int32_t		last_request_id;	/* of wire.c's messages */
+	int			connect_timeout_ms;
+	int			socket_timeout_ms;
+	bool		interrupted;	/* the port asked to stop: only good for closing */
+	bool		io_failed;		/* a stream failed during the present call */
+	bool		renew;			/* the next call makes a new client */
+	bool		freed;			/* waits for its last cursor */
+};
+
+/* connection.c */
+
+/*
+ * Begin a call that may do I/O: false with error filled when interrupted or no
+ * client can be made.
+ */
+extern bool mt_connection_begin(MtConnection *connection, MtMongoError *error);
+
+/* Choose a server as the uri's read preference says; 0 on error. */
+extern uint32_t mt_connection_select(MtConnection *connection, MtMongoError *error);
+
+/*
+ * Run a command in the connection's session.  server_id 0: any server that the
+ * read preference allows.  read_concern NULL: the server's default.  reply is
+ * always initialised.
+ */
+extern bool mt_connection_run(MtConnection *connection, uint32_t server_id, const char *database,
+							  const bson_t *command, const char *read_concern,
+							  bson_t *reply, MtMongoError *error);
+
+/* The driver's stream to a server that was selected before, or NULL. */
+extern mongoc_stream_t *mt_connection_stream(MtConnection *connection, uint32_t server_id);
+
+/* A cursor has closed; frees the connection when it waited for that. */
+extern void mt_connection_release(MtConnection *connection);
+
+/* stream.c */
+extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
+													 const mongoc_host_list_t *host,
+													 void *connection, bson_error_t *error);
+
+/* The driver's (outermost) stream to a host, or NULL when there is none. */
+extern mongoc_stream_t *mt_stream_find(MtConnection *connection, const char *host_and_port);
+
+/* Waits with poll(2) and is never interrupted: for programs without floor 2. */
+extern MtIoPort mt_stream_plain_port(void);
+
+/* uri.c */
+
+/* Parse and complete options->uri.  NULL on error, its text free of secrets. */
+extern mongoc_uri_t *mt_uri_build(const MtConnectionOptions *options, MtMongoError *error);
+
+/* error.c */
+extern void mt_error_set(MtMongoError *error, const char *format,...) BSON_GNUC_PRINTF(2, 3);
+extern void mt_error_from_driver(MtConnection *connection, const bson_error_t *driver,
+								 const bson_t *reply, MtMongoError *error);
+extern void mt_error_from_reply(MtConnection *connection, MtSlice reply, MtMongoError *error);
+
+/* A stream failed under our own hands: network, or interrupted. */
+extern void mt_error_from_stream(MtConnection *connection, const char *what,
+								 mongoc_stream_t *stream, MtMongoError *error);
+
+/* wire.c */
+extern bool mt_wire_send(MtConnection *connection, mongoc_stream_t *stream,
+						 const bson_t *command, int32_t *request_id, MtMongoError *error);
+
+/*
+ * Send a command that the server shall not answer, if that needs no waiting;
+ * whether it arrives is not known.  For clean-up.
+ */
+extern void mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *stream,
+									const bson_t *command);
+
+/*
+ * Receive the reply to request_id into buffer, whose former contents are lost.
+ * document is the reply's body, inside buffer.  timeout_ms bounds each wait for
+ * more bytes, not the whole.
+ */
+extern bool mt_wire_receive(MtConnection *connection, mongoc_stream_t *stream, int32_t request_id,
+							int timeout_ms, MtByteBuffer *buffer, MtSlice *document,
+							MtMongoError *error);
+
+#endif							/* MT_MONGO_PRIVATE_H */

@@ -1,0 +1,470 @@
+/*
+ * oplog_cursor.c
+ *		A tailable cursor on an oplog, and single reads of one.
+ *
+ * find goes through the driver (which knows how to read from the chosen
+ * server) with an empty first batch; every getMore goes through wire.c into
+ * one buffer that lives as long as the cursor.
+ *
+ * $_requestResumeToken is not documented: where a server refuses it the cursor
+ * opens without, and batches then do not say how far the server has scanned.
+ */
+#include <stdio.h>
+
+#include "mongo/mongo_private.h"
+#include "mongo/oplog_cursor.h"
+
+#define DEFAULT_BATCH_SIZE 5000
+
+/* A buffer over this that has been mostly empty for so many replies is given
+ * back, so that one huge transaction does not stay in memory for ever. */
+#define KEEP_BUFFER_BYTES (4 * 1024 * 1024)
+#define SHRINK_AFTER_REPLIES 64
+
+struct MtOplogCursor
+{
+	MtConnection *connection;
+	mongoc_stream_t *stream;	/* the driver's; checked before each use */
+	uint32_t	server_id;
+	int64_t		id;				/* 0: closed by the server */
+	int			batch_size;
+	int			await_ms;
+	bool		tailable;
+	bool		failed;			/* nothing more can be sent on the stream */
+	int			small_replies;	/* in a row */
+	MtByteBuffer buffer;
+	char	   *database;
+	char	   *collection;
+};
+
+/* What a reply to find or getMore holds. */
+typedef struct CursorReply
+{
+	int64_t		id;
+	MtSlice		documents;
+	uint64_t	scanned_to;
+	uint64_t	operation_time;
+	bool		ok;
+} CursorReply;
+
+static uint64_t
+element_timestamp(const MtElement *element)
+{
+	return element->type == MT_BSON_TIMESTAMP ? mt_le64(element->value) : 0;
+}
+
+static bool
+element_is_true(const MtElement *element)
+{
+	switch (element->type)
+	{
+		case MT_BSON_DOUBLE:
+			return mt_le_double(element->value) != 0;
+		case MT_BSON_INT32:
+			return mt_le32(element->value) != 0;
+		case MT_BSON_INT64:
+			return mt_le64(element->value) != 0;
+		case MT_BSON_BOOL:
+			return element->value[0] != 0;
+		default:
+			return false;
+	}
+}
+
+/* Read the cursor sub-document.  False when it is not one. */
+static bool
+read_cursor(MtSlice cursor, CursorReply *reply)
+{
+	MtElement	element;
+	MtElement	ts;
+	MtWalk		walk;
+	MtWalkResult result;
+
+	if (!mt_walk_begin(&walk, cursor))
+		return false;
+	while ((result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
+	{
+		if (MT_ELEMENT_IS(&element, "id") && element.type == MT_BSON_INT64)
+			reply->id = (int64_t) mt_le64(element.value);
+		else if (element.type == MT_BSON_ARRAY &&
+				 (MT_ELEMENT_IS(&element, "nextBatch") || MT_ELEMENT_IS(&element, "firstBatch")))
+			reply->documents = mt_element_value(&element);
+		else if (MT_ELEMENT_IS(&element, "postBatchResumeToken") &&
+				 element.type == MT_BSON_DOCUMENT &&
+				 mt_bson_find(mt_element_value(&element), "ts", 2, &ts) == MT_WALK_ELEMENT)
+			reply->scanned_to = element_timestamp(&ts);
+	}
+	return result == MT_WALK_END && reply->documents.data != NULL;
+}
+
+/* Read a whole reply.  False when it is malformed; a reply with ok: 0 is not. */
+static bool
+read_reply(MtSlice document, CursorReply *reply)
+{
+	MtElement	element;
+	MtWalk		walk;
+	MtWalkResult result;
+	bool		has_cursor = false;
+
+	memset(reply, 0, sizeof *reply);
+	if (!mt_walk_begin(&walk, document))
+		return false;
+	while ((result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
+	{
+		if (MT_ELEMENT_IS(&element, "cursor") && element.type == MT_BSON_DOCUMENT)
+			has_cursor = read_cursor(mt_element_value(&element), reply);
+		else if (MT_ELEMENT_IS(&element, "ok"))
+			reply->ok = element_is_true(&element);
+		else if (MT_ELEMENT_IS(&element, "operationTime"))
+			reply->operation_time = element_timestamp(&element);
+	}
+	return result == MT_WALK_END && (has_cursor || !reply->ok);
+}
+
+static MtSlice
+bson_slice(const bson_t *doc)
+{
+	MtSlice		slice = {bson_get_data(doc), doc->len};
+
+	return slice;
+}
+
+static void
+malformed_reply(MtMongoError *error)
+{
+	mt_error_set(error, "the server's reply to a cursor command is malformed");
+	error->domain = MONGOC_ERROR_PROTOCOL;
+	error->code = MONGOC_ERROR_PROTOCOL_INVALID_REPLY;
+}
+
+static void
+build_find(bson_t *command, const MtOplogCursorOptions *options, bool with_token)
+{
+	bson_t		hint;
+
+	bson_init(command);
+	BSON_APPEND_UTF8(command, "find", options->collection);
+	BSON_APPEND_DOCUMENT(command, "filter", options->filter);
+	BSON_APPEND_INT32(command, "batchSize", 0);
+	if (options->tailable)
+	{
+		BSON_APPEND_BOOL(command, "tailable", true);
+		BSON_APPEND_BOOL(command, "awaitData", true);
+	}
+	if (with_token)
+	{
+		/* the token is only given on a scan in natural order */
+		BSON_APPEND_DOCUMENT_BEGIN(command, "hint", &hint);
+		BSON_APPEND_INT32(&hint, "$natural", 1);
+		bson_append_document_end(command, &hint);
+		BSON_APPEND_BOOL(command, "$_requestResumeToken", true);
+	}
+}
+
+static bool
+run_find(MtOplogCursor *cursor, const MtOplogCursorOptions *options, bool with_token,
+		 MtMongoError *error)
+{
+	CursorReply found;
+	bson_t		command;
+	bson_t		reply;
+	bool		ok;
+
+	build_find(&command, options, with_token);
+	ok = mt_connection_run(cursor->connection, cursor->server_id, cursor->database, &command,
+						   options->read_concern_local ? "local" : "majority", &reply, error);
+	if (ok && !read_reply(bson_slice(&reply), &found))
+	{
+		malformed_reply(error);
+		ok = false;
+	}
+	if (ok)
+		cursor->id = found.id;
+	bson_destroy(&command);
+	bson_destroy(&reply);
+	return ok;
+}
+
+/* Codes of a server that does not know, or not permit, the resume token. */
+static bool
+is_token_refusal(const MtMongoError *error)
+{
+	return error->from_server && !error->interrupted &&
+		(error->code == 2 ||		/* BadValue */
+		 error->code == 9 ||		/* FailedToParse */
+		 error->code == 13 ||		/* Unauthorized */
+		 error->code == 72 ||		/* InvalidOptions */
+		 error->code == 115 ||		/* CommandNotSupported */
+		 error->code == 303 ||		/* FeatureNotSupported */
+		 error->code == 40415);		/* unknown field */
+}
+
+MtOplogCursor *
+mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *options,
+					 MtMongoError *error)
+{
+	MtOplogCursor *cursor;
+
+	if (!mt_connection_begin(connection, error))
+		return NULL;
+	cursor = calloc(1, sizeof *cursor);
+	if (cursor == NULL)
+	{
+		mt_error_set(error, "out of memory");
+		return NULL;
+	}
+	connection->cursors++;
+	cursor->connection = connection;
+	cursor->batch_size = options->batch_size > 0 ? options->batch_size : DEFAULT_BATCH_SIZE;
+	cursor->await_ms = options->await_ms > 0 ? options->await_ms : 1;
+	cursor->tailable = options->tailable;
+	cursor->database = bson_strdup(options->database);
+	cursor->collection = bson_strdup(options->collection);
+	cursor->server_id = mt_connection_select(connection, error);
+	if (cursor->server_id == 0 ||
+		(!run_find(cursor, options, true, error) &&
+		 (!is_token_refusal(error) || !run_find(cursor, options, false, error))))
+	{
+		cursor->id = 0;
+		mt_oplog_cursor_close(cursor);
+		return NULL;
+	}
+	return cursor;
+}
+
+static void
+append_session(MtOplogCursor *cursor, bson_t *command)
+{
+	BSON_APPEND_DOCUMENT(command, "lsid",
+						 mongoc_client_session_get_lsid(cursor->connection->session));
+	BSON_APPEND_UTF8(command, "$db", cursor->database);
+}
+
+/* The stream on which the cursor was opened, if the driver still has it. */
+static bool
+check_stream(MtOplogCursor *cursor)
+{
+	mongoc_stream_t *stream = mt_connection_stream(cursor->connection, cursor->server_id);
+
+	if (cursor->stream == NULL)
+		cursor->stream = stream;
+	return stream != NULL && stream == cursor->stream;
+}
+
+static bool
+exchange_get_more(MtOplogCursor *cursor, MtSlice *document, MtMongoError *error)
+{
+	MtConnection *connection = cursor->connection;
+	bson_t		command = BSON_INITIALIZER;
+	int32_t		request_id;
+	int			timeout_ms = connection->socket_timeout_ms;
+	bool		ok;
+
+	BSON_APPEND_INT64(&command, "getMore", cursor->id);
+	BSON_APPEND_UTF8(&command, "collection", cursor->collection);
+	BSON_APPEND_INT32(&command, "batchSize", cursor->batch_size);
+	if (cursor->tailable)
+	{
+		BSON_APPEND_INT32(&command, "maxTimeMS", cursor->await_ms);
+		timeout_ms += cursor->await_ms;
+	}
+	append_session(cursor, &command);
+	ok = mt_wire_send(connection, cursor->stream, &command, &request_id, error) &&
+		mt_wire_receive(connection, cursor->stream, request_id, timeout_ms,
+						&cursor->buffer, document, error);
+	bson_destroy(&command);
+	return ok;
+}
+
+/* Give back a buffer that one large batch has left behind. */
+static void
+shrink_buffer(MtOplogCursor *cursor)
+{
+	if (cursor->buffer.capacity <= KEEP_BUFFER_BYTES ||
+		cursor->buffer.len > cursor->buffer.capacity / 2)
+		cursor->small_replies = 0;
+	else if (++cursor->small_replies >= SHRINK_AFTER_REPLIES)
+	{
+		mt_byte_buffer_free(&cursor->buffer);
+		cursor->small_replies = 0;
+	}
+}
+
+MtOplogCursorResult
+mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *error)
+{
+	MtConnection *connection = cursor->connection;
+	CursorReply reply;
+	MtSlice		document;
+
+	memset(batch, 0, sizeof *batch);
+	if (cursor->id == 0)
+		return MT_OPLOG_CURSOR_END;
+	if (!mt_connection_begin(connection, error))
+		return MT_OPLOG_CURSOR_ERROR;
+	if (cursor->failed || !check_stream(cursor))
+	{
+		mt_error_from_stream(connection, "the cursor's connection was lost", NULL, error);
+		cursor->failed = true;
+		return MT_OPLOG_CURSOR_ERROR;
+	}
+	shrink_buffer(cursor);
+	if (!exchange_get_more(cursor, &document, error))
+	{
+		cursor->failed = true;
+		return MT_OPLOG_CURSOR_ERROR;
+	}
+	if (!read_reply(document, &reply))
+	{
+		malformed_reply(error);
+		return MT_OPLOG_CURSOR_ERROR;
+	}
+	if (!reply.ok)
+	{
+		mt_error_from_reply(connection, document, error);
+		cursor->id = 0;
+		return MT_OPLOG_CURSOR_ERROR;
+	}
+	cursor->id = reply.id;
+	batch->documents = reply.documents;
+	batch->scanned_to = reply.scanned_to;
+	batch->operation_time = reply.operation_time;
+	return MT_OPLOG_CURSOR_BATCH;
+}
+
+/* Tell the server without waiting for its answer. */
+static void
+kill_cursor(MtOplogCursor *cursor)
+{
+	bson_t		command = BSON_INITIALIZER;
+	bson_t		ids;
+
+	BSON_APPEND_UTF8(&command, "killCursors", cursor->collection);
+	BSON_APPEND_ARRAY_BEGIN(&command, "cursors", &ids);
+	BSON_APPEND_INT64(&ids, "0", cursor->id);
+	bson_append_array_end(&command, &ids);
+	append_session(cursor, &command);
+	mt_wire_send_and_forget(cursor->connection, cursor->stream, &command);
+	bson_destroy(&command);
+}
+
+void
+mt_oplog_cursor_close(MtOplogCursor *cursor)
+{
+	if (cursor == NULL)
+		return;
+	if (cursor->id != 0 && !cursor->failed && !cursor->connection->interrupted &&
+		check_stream(cursor))
+		kill_cursor(cursor);
+	mt_connection_release(cursor->connection);
+	mt_byte_buffer_free(&cursor->buffer);
+	bson_free(cursor->database);
+	bson_free(cursor->collection);
+	free(cursor);
+}
+
+/* Run a find for one document and append that to entry. */
+static MtOplogLookup
+find_one(MtConnection *connection, const char *database, const bson_t *command,
+		 MtByteBuffer *entry, MtMongoError *error)
+{
+	CursorReply found;
+	MtElement	element;
+	MtWalk		walk;
+	bson_t		reply;
+	MtOplogLookup result = MT_OPLOG_LOOKUP_ERROR;
+
+	if (!mt_connection_begin(connection, error))
+		return MT_OPLOG_LOOKUP_ERROR;
+	if (!mt_connection_run(connection, 0, database, command, "local", &reply, error))
+		;
+	else if (!read_reply(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
+		malformed_reply(error);
+	else if (mt_walk_next(&walk, &element) != MT_WALK_ELEMENT)
+		result = MT_OPLOG_LOOKUP_NONE;
+	else if (!mt_byte_buffer_append(entry, element.value, element.value_len))
+		mt_error_set(error, "out of memory for an entry of %u bytes", element.value_len);
+	else
+		result = MT_OPLOG_LOOKUP_FOUND;
+	bson_destroy(&reply);
+	return result;
+}
+
+MtOplogLookup
+mt_oplog_fetch(MtConnection *connection, const char *database, const char *collection,
+			   uint64_t ts, MtByteBuffer *entry, MtMongoError *error)
+{
+	bson_t		command = BSON_INITIALIZER;
+	bson_t		filter;
+	MtOplogLookup result;
+
+	BSON_APPEND_UTF8(&command, "find", collection);
+	BSON_APPEND_DOCUMENT_BEGIN(&command, "filter", &filter);
+	BSON_APPEND_TIMESTAMP(&filter, "ts", (uint32_t) (ts >> 32), (uint32_t) ts);
+	bson_append_document_end(&command, &filter);
+	BSON_APPEND_INT32(&command, "limit", 1);
+	BSON_APPEND_BOOL(&command, "singleBatch", true);
+	result = find_one(connection, database, &command, entry, error);
+	bson_destroy(&command);
+	return result;
+}
+
+MtOplogLookup
+mt_oplog_first(MtConnection *connection, const char *database, const char *collection,
+			   MtByteBuffer *entry, MtMongoError *error)
+{
+	bson_t		command = BSON_INITIALIZER;
+	bson_t		filter;
+	bson_t		hint;
+	MtOplogLookup result;
+
+	BSON_APPEND_UTF8(&command, "find", collection);
+	BSON_APPEND_DOCUMENT_BEGIN(&command, "filter", &filter);
+	bson_append_document_end(&command, &filter);
+	BSON_APPEND_DOCUMENT_BEGIN(&command, "hint", &hint);
+	BSON_APPEND_INT32(&hint, "$natural", 1);
+	bson_append_document_end(&command, &hint);
+	BSON_APPEND_INT32(&command, "limit", 1);
+	BSON_APPEND_BOOL(&command, "singleBatch", true);
+	result = find_one(connection, database, &command, entry, error);
+	bson_destroy(&command);
+	return result;
+}
+
+bool
+mt_oplog_majority_point(MtConnection *connection, uint64_t *ts, MtMongoError *error)
+{
+	bson_t		command = BSON_INITIALIZER;
+	bson_t		filter;
+	bson_t		reply;
+	MtElement	element;
+	bool		ok;
+
+	*ts = 0;
+	if (!mt_connection_begin(connection, error))
+	{
+		bson_destroy(&command);
+		return false;
+	}
+	/* Any majority read does; this one touches one entry and needs no right
+	 * that a tailer does not need anyway. */
+	BSON_APPEND_UTF8(&command, "find", "oplog.rs");
+	BSON_APPEND_DOCUMENT_BEGIN(&command, "filter", &filter);
+	bson_append_document_end(&command, &filter);
+	BSON_APPEND_INT32(&command, "limit", 1);
+	BSON_APPEND_BOOL(&command, "singleBatch", true);
+	ok = mt_connection_run(connection, 0, "local", &command, "majority", &reply, error);
+	if (ok)
+	{
+		if (mt_bson_find(bson_slice(&reply), "operationTime", 13, &element) == MT_WALK_ELEMENT)
+			*ts = element_timestamp(&element);
+		if (*ts == 0)
+		{
+			mt_error_set(error, "the server reports no operation time: it is not a member of a replica set");
+			ok = false;
+		}
+	}
+	bson_destroy(&reply);
+	bson_destroy(&command);
+	return ok;
+}
