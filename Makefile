@@ -26,7 +26,8 @@ BSON_CFLAGS := $(call system_headers,$(shell pkg-config --cflags $(BSON) 2>/dev/
 BSON_LIBS := $(shell pkg-config --libs $(BSON) 2>/dev/null)
 PCRE_LIBS := $(shell pkg-config --libs libpcre2-8 2>/dev/null)
 
-PG_CPPFLAGS = -I$(CURDIR)/src $(MONGOC_CFLAGS)
+# The ring asserts its invariants where the compiler does; ASSERTIONS=1 keeps them.
+PG_CPPFLAGS = -I$(CURDIR)/src $(MONGOC_CFLAGS) $(if $(ASSERTIONS),,-DNDEBUG)
 # PostgreSQL itself switches the truncation warnings off; here they are on.
 PG_CFLAGS = -Wall -Wextra -Wformat-truncation -Wstringop-truncation -MMD -MP $(EXTRA_CFLAGS)
 SHLIB_LINK = $(MONGOC_LIBS) $(PCRE_LIBS) -Wl,--version-script=build/exports.map $(EXTRA_LDFLAGS)

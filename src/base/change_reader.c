@@ -417,6 +417,12 @@ read_ring(MtShardReader *shard)
 			case MT_RING_NEW_EPOCH:
 				shard->in_ring = false;
 				return MT_READ_ELSEWHERE;
+			case MT_RING_CORRUPT:
+				ereport(ERROR,
+						(errcode(ERRCODE_DATA_CORRUPTED),
+						 errmsg("the ring of server \"%s\" is corrupt",
+								NameStr(shard->reader->tail->server)),
+						 errhint("SELECT mongo_tail.seek_tail(...) begins it anew.")));
 		}
 	}
 }

@@ -71,7 +71,7 @@ mt_row_builder_create(void)
  * replaced, as in documents.
  */
 static Datum
-name_text(const uint8 *bytes, uint32 len)
+namespace_part_text(const uint8 *bytes, uint32 len)
 {
 	char	   *text = pnstrdup((const char *) bytes, len);
 	char	   *converted;
@@ -115,10 +115,10 @@ remember_namespace(MtRowBuilder *builder, MtSlice namespace)
 	memcpy(builder->namespace, namespace.data, namespace.len);
 	builder->namespace_len = namespace.len;
 	mt_namespace_split(namespace, &database, &collection);
-	builder->database = name_text(database.data, database.len);
+	builder->database = namespace_part_text(database.data, database.len);
 	builder->has_collection = collection.len > 0;
 	if (builder->has_collection)
-		builder->collection = name_text(collection.data, collection.len);
+		builder->collection = namespace_part_text(collection.data, collection.len);
 	MemoryContextSwitchTo(old);
 }
 

@@ -122,7 +122,7 @@ static const struct
 static const Option *
 find_option(const char *name, Oid catalog)
 {
-	for (int i = 0; i < lengthof(options); i++)
+	for (size_t i = 0; i < lengthof(options); i++)
 		if (options[i].catalog == catalog && strcmp(options[i].name, name) == 0)
 			return &options[i];
 	return NULL;
@@ -134,7 +134,7 @@ unknown_option(const char *name, Oid catalog)
 	StringInfoData valid;
 
 	initStringInfo(&valid);
-	for (int i = 0; i < lengthof(options); i++)
+	for (size_t i = 0; i < lengthof(options); i++)
 		if (options[i].catalog == catalog)
 			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", options[i].name);
 	ereport(ERROR,
@@ -193,7 +193,7 @@ check_uri(const Option *option, const char *value)
 static void
 check_mechanism(const Option *option, const char *value)
 {
-	for (int i = 0; i < lengthof(mechanisms); i++)
+	for (size_t i = 0; i < lengthof(mechanisms); i++)
 	{
 		if (strcmp(mechanisms[i].name, value) != 0)
 			continue;

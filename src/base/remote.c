@@ -301,7 +301,7 @@ static const SqlstateOfCode *
 find_code(const MtMongoError *error)
 {
 	if (error->from_server)
-		for (int i = 0; i < lengthof(sqlstates); i++)
+		for (size_t i = 0; i < lengthof(sqlstates); i++)
 			if (sqlstates[i].code == error->code)
 				return &sqlstates[i];
 	return NULL;

@@ -364,7 +364,7 @@ mt_tail_catalog_grant(const char *server, Oid role, bool grant)
 			2, types, values, NULL, false, SPI_OK_INSERT);
 		run(psprintf("GRANT USAGE ON SCHEMA mongo_tail TO %s", quoted),
 			0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
-		for (int i = 0; i < lengthof(functions); i++)
+		for (size_t i = 0; i < lengthof(functions); i++)
 			run(psprintf("GRANT EXECUTE ON %s TO %s", functions[i], quoted),
 				0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
 	}

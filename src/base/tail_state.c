@@ -264,7 +264,7 @@ mt_tail_wake_readers(MtTailSlot *slot)
 bool
 mt_tail_wait_news(MtTailSlot *slot, uint64 seen, TimestampTz deadline)
 {
-	bool		news = false;
+	volatile bool news = false;
 
 	ConditionVariablePrepareToSleep(&slot->news);
 	PG_TRY();

@@ -236,6 +236,7 @@ mongo_tail_position_cmp(PG_FUNCTION_ARGS)
 static int
 compare_full(Datum a, Datum b, SortSupport support)
 {
+	(void) support;
 	return mt_position_compare(DatumGetMtPosition(a), DatumGetMtPosition(b));
 }
 
@@ -243,6 +244,7 @@ compare_full(Datum a, Datum b, SortSupport support)
 static Datum
 abbreviate(Datum original, SortSupport support)
 {
+	(void) support;
 	return UInt64GetDatum(mt_position_cluster_time(DatumGetMtPosition(original)));
 }
 
@@ -250,6 +252,8 @@ abbreviate(Datum original, SortSupport support)
 static bool
 abbreviate_abort(int count, SortSupport support)
 {
+	(void) count;
+	(void) support;
 	return false;
 }
 

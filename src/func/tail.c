@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "base/options.h"
 #include "base/position.h"
@@ -225,17 +226,17 @@ place_datum(uint64 cluster_time)
 static int64
 ring_size_argument(FunctionCallInfo fcinfo, int n)
 {
-	char	   *text;
+	char	   *value;
 	int			kilobytes;
 	const char *hint = NULL;
 
 	if (PG_ARGISNULL(n))
 		return (int64) mt_guc_ring_size_kb * 1024;
-	text = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (!parse_int(text, &kilobytes, GUC_UNIT_KB, &hint) || kilobytes < 4 || kilobytes > 16 * 1024 * 1024)
+	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (!parse_int(value, &kilobytes, GUC_UNIT_KB, &hint) || kilobytes < 4 || kilobytes > 16 * 1024 * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid ring_size \"%s\"", text),
+				 errmsg("invalid ring_size \"%s\"", value),
 				 errhint("It reads like 64MB, and is between 4kB and 16GB.")));
 	return (int64) kilobytes * 1024;
 }
@@ -243,14 +244,14 @@ ring_size_argument(FunctionCallInfo fcinfo, int n)
 static bool
 full_document_argument(FunctionCallInfo fcinfo, int n)
 {
-	char	   *text = PG_ARGISNULL(n) ? "none" : text_to_cstring(PG_GETARG_TEXT_PP(n));
+	char	   *value = PG_ARGISNULL(n) ? "none" : text_to_cstring(PG_GETARG_TEXT_PP(n));
 
-	if (strcmp(text, "none") != 0 && strcmp(text, "lookup") != 0)
+	if (strcmp(value, "none") != 0 && strcmp(value, "lookup") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid full_document \"%s\"", text),
+				 errmsg("invalid full_document \"%s\"", value),
 				 errhint("It is 'none' or 'lookup'.")));
-	return strcmp(text, "lookup") == 0;
+	return strcmp(value, "lookup") == 0;
 }
 
 static void

@@ -349,6 +349,12 @@ kill_cursor(MtOplogCursor *cursor)
 }
 
 void
+mt_oplog_cursor_set_await(MtOplogCursor *cursor, int await_ms)
+{
+	cursor->await_ms = await_ms > 0 ? await_ms : 1;
+}
+
+void
 mt_oplog_cursor_close(MtOplogCursor *cursor)
 {
 	if (cursor == NULL)

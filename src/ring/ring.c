@@ -22,7 +22,8 @@
  *	version, windows[]
  *				the ring's header as readers see it, see "The window".
  *	marks[]		hints for mt_ring_seek, see "Marks".
- *	writer		plain memory, the writer's own; readers never look at it.
+ *	writer, before[]
+ *				plain memory, the writer's own; readers never look at it.
  *
  * Barriers.
  *
@@ -49,7 +50,8 @@
  *										"deadbeef" falls on the length's bytes
  *		load length = 0xdeadbeef
  *		without R2: the copy runs over 3.7 GB, or the caller is told to
- *		allocate them.
+ *		allocate them, or (bounded) that the ring is corrupt, or peek hands out
+ *		another record's middle as a header, to be skipped by
  *		R2: the garbage came from a store behind W1, so this load of intent
  *		gives 4400 or more; 4400 - 0 > 4096: lapped, the length is never used.
  *
@@ -88,11 +90,13 @@
  * having then read until MT_RING_EMPTY has read every record with
  * time <= scanned_to.
  *
- * The head.  Before an append may overwrite a record the writer walks over it
- * by its length: head moves behind it, covered_from to its place, and the
- * window is published; then intent.  So head >= intent - data_bytes always.
- * It walks at least one segment (1/256 of the ring) ahead, in order to publish
- * less often.  Readers inside that segment are not disturbed: they obey intent.
+ * The head.  Before an append may overwrite a record, head moves behind it and
+ * covered_from to the last record that lies before the new head, and the window
+ * is published; then intent.  So head >= intent - data_bytes always.  To walk
+ * there from header to header would be a cache miss for each old record, which
+ * costs more than to write a new one; instead the head jumps to the next mark,
+ * beside which the writer has noted the place of the record before.  Readers
+ * between goal and mark are not disturbed: they obey intent.
  *
  * Epochs.  begin_epoch publishes a window with head = tail and a new epoch,
  * then stores epoch; counters go on, so a cursor of an older epoch means no
@@ -108,7 +112,7 @@
  * second time.  No reader can see the first writing: it looks below tail
  * only, and R1 gives it words at least as new as that tail.
  *
- * Marks.  The data area is divided into 256 segments; marks[k] is the counter
+ * Marks.  The data area is divided into 1024 segments; marks[k] is the counter
  * of the first record that begins in segment k.  A mark is one word and a
  * hint: it is used only when it lies between head and tail of a window loaded
  * before it, and the record found there is validated like any other.  Marks
@@ -122,12 +126,12 @@
 #include <string.h>
 
 #include "ring/ring_port.h"
+#include "ring/ring_words.h"
 
-#define MT_RING_WORD			sizeof(uint64_t)
 #define MT_RING_HEADER_WORDS	(sizeof(MtRingHeader) / MT_RING_WORD)
 #define MT_RING_MIN_DATA		4096
 #define MT_RING_WINDOWS			4	/* a power of two */
-#define MT_RING_MARKS			256
+#define MT_RING_MARKS			1024
 #define MT_RING_NO_MARK			UINT64_MAX
 #define MT_RING_SEEK_TRIES		64
 #define MT_RING_LINE			64
@@ -173,115 +177,9 @@ struct MtRing
 	MtRingWindowWords windows[MT_RING_WINDOWS] __attribute__((aligned(MT_RING_LINE)));
 	MtRingWriter writer __attribute__((aligned(MT_RING_LINE)));
 	MtAtomic64	marks[MT_RING_MARKS] __attribute__((aligned(MT_RING_LINE)));
-	MtAtomic64	words[] __attribute__((aligned(MT_RING_LINE)));
+	MtRingPlace before[MT_RING_MARKS];	/* the writer's: place before each mark */
+	MtAtomic64	data[] __attribute__((aligned(MT_RING_LINE)));
 };
-
-/* Where a record's bytes go: whole words to the ring, the rest is carried. */
-typedef struct MtRingStream
-{
-	MtRing	   *ring;
-	uint64_t	position;		/* counter of the next word */
-	size_t		carried;		/* bytes in carry, less than a word */
-	uint8_t		carry[MT_RING_WORD];
-} MtRingStream;
-
-
-/* ---- words ---- */
-
-static inline uint64_t
-mt_ring_word_index(const MtRing *ring, uint64_t position)
-{
-	return (position & (ring->data_bytes - 1)) / MT_RING_WORD;
-}
-
-/* How many of n_words from position lie before the physical end. */
-static inline uint64_t
-mt_ring_run(const MtRing *ring, uint64_t position, uint64_t n_words)
-{
-	uint64_t	room = ring->data_bytes / MT_RING_WORD - mt_ring_word_index(ring, position);
-
-	return n_words < room ? n_words : room;
-}
-
-static inline void
-mt_ring_store_run(MtAtomic64 *to, const uint8_t *from, uint64_t n_words)
-{
-	for (uint64_t i = 0; i < n_words; i++)
-	{
-		uint64_t	word;
-
-		memcpy(&word, from + i * MT_RING_WORD, MT_RING_WORD);
-		mt_atomic_store_relaxed(&to[i], word);
-	}
-}
-
-static inline void
-mt_ring_load_run(uint8_t *to, const MtAtomic64 *from, uint64_t n_words)
-{
-	for (uint64_t i = 0; i < n_words; i++)
-	{
-		uint64_t	word = mt_atomic_load_relaxed(&from[i]);
-
-		memcpy(to + i * MT_RING_WORD, &word, MT_RING_WORD);
-	}
-}
-
-static inline void
-mt_ring_store(MtRing *ring, uint64_t position, const void *from, uint64_t n_words)
-{
-	uint64_t	run = mt_ring_run(ring, position, n_words);
-
-	mt_ring_store_run(&ring->words[mt_ring_word_index(ring, position)], from, run);
-	if (run < n_words)
-		mt_ring_store_run(ring->words, (const uint8_t *) from + run * MT_RING_WORD, n_words - run);
-}
-
-static inline void
-mt_ring_load(const MtRing *ring, uint64_t position, void *to, uint64_t n_words)
-{
-	uint64_t	run = mt_ring_run(ring, position, n_words);
-
-	mt_ring_load_run(to, &ring->words[mt_ring_word_index(ring, position)], run);
-	if (run < n_words)
-		mt_ring_load_run((uint8_t *) to + run * MT_RING_WORD, ring->words, n_words - run);
-}
-
-static inline void
-mt_ring_stream_put(MtRingStream *stream, const void *data, size_t len)
-{
-	const uint8_t *from = data;
-	uint64_t	n_words;
-
-	if (stream->carried > 0)
-	{
-		while (len > 0 && stream->carried < MT_RING_WORD)
-		{
-			stream->carry[stream->carried++] = *from++;
-			len--;
-		}
-		if (stream->carried < MT_RING_WORD)
-			return;
-		mt_ring_store(stream->ring, stream->position, stream->carry, 1);
-		stream->position += MT_RING_WORD;
-		stream->carried = 0;
-	}
-
-	n_words = len / MT_RING_WORD;
-	mt_ring_store(stream->ring, stream->position, from, n_words);
-	stream->position += n_words * MT_RING_WORD;
-	from += n_words * MT_RING_WORD;
-	for (size_t i = 0; i < len % MT_RING_WORD; i++)
-		stream->carry[stream->carried++] = from[i];
-}
-
-static inline void
-mt_ring_stream_pad(MtRingStream *stream)
-{
-	static const uint8_t zeros[MT_RING_WORD];
-
-	if (stream->carried > 0)
-		mt_ring_stream_put(stream, zeros, MT_RING_WORD - stream->carried);
-}
 
 
 /* ---- places ---- */
@@ -369,8 +267,9 @@ mt_ring_discard(MtRing *ring)
 {
 	uint64_t	tail = mt_atomic_load_relaxed(&ring->tail);
 
+	/* The next record gets no mark: what place comes before it is not known. */
 	ring->writer.append = tail;
-	ring->writer.marked = MT_RING_NO_MARK;
+	ring->writer.marked = tail / ring->segment_bytes;
 	ring->writer.window.tail = tail;
 	for (int k = 0; k < MT_RING_MARKS; k++)
 		if (mt_atomic_load_relaxed(&ring->marks[k]) >= tail)
@@ -407,6 +306,27 @@ mt_ring_begin_epoch(MtRing *ring, MtRingPlace covered_from, uint64_t filter_vers
 	mt_atomic_store_release(&ring->epoch, writer->window.epoch);
 }
 
+/* Move the head to the first mark in [goal, tail], if there is one. */
+static bool
+mt_ring_jump(MtRing *ring, uint64_t goal)
+{
+	MtRingWindow *window = &ring->writer.window;
+
+	for (uint64_t segment = goal / ring->segment_bytes;
+		 segment <= window->tail / ring->segment_bytes; segment++)
+	{
+		uint64_t	mark = mt_atomic_load_relaxed(&ring->marks[segment % MT_RING_MARKS]);
+
+		if (mark >= goal && mark <= window->tail && mark / ring->segment_bytes == segment)
+		{
+			window->head = mark;
+			window->covered_from = ring->before[segment % MT_RING_MARKS];
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Take the records that writing up to end would overwrite out of the window.
  * Append has seen to it that the last of them ends at or before tail.
@@ -415,34 +335,40 @@ static void
 mt_ring_make_room(MtRing *ring, uint64_t end)
 {
 	MtRingWindow *window = &ring->writer.window;
-	uint64_t	goal;
 
 	if (end - window->head <= ring->data_bytes)
 		return;
 
-	goal = end - ring->data_bytes + ring->segment_bytes;
-	while (window->head < goal && window->head < window->tail)
-	{
-		MtRingHeader header;
+	/* Without a mark, that is behind a very large record, walk. */
+	if (!mt_ring_jump(ring, end - ring->data_bytes))
+		while (end - window->head > ring->data_bytes)
+		{
+			MtRingHeader header;
 
-		mt_ring_load(ring, window->head, &header, 2);
-		window->covered_from = mt_ring_header_place(&header);
-		window->head += header.length;
-	}
+			mt_words_load(ring->data, ring->data_bytes, window->head, &header, 2);
+			window->covered_from = mt_ring_header_place(&header);
+			window->head += header.length;
+		}
 	mt_ring_publish_window(ring);
 }
 
-/* The mark of the segment in which a record begins, if it is the first. */
+/*
+ * The mark of the segment in which a record begins, if it is the first.  A
+ * writer that dies between the stores leaves no mark rather than a wrong place.
+ */
 static inline void
 mt_ring_mark(MtRing *ring, uint64_t begin)
 {
 	uint64_t	segment = begin / ring->segment_bytes;
+	uint64_t	k = segment % MT_RING_MARKS;
 
-	if (segment != ring->writer.marked)
-	{
-		mt_atomic_store_relaxed(&ring->marks[segment % MT_RING_MARKS], begin);
-		ring->writer.marked = segment;
-	}
+	if (segment == ring->writer.marked)
+		return;
+	ring->writer.marked = segment;
+	mt_atomic_store_relaxed(&ring->marks[k], MT_RING_NO_MARK);
+	mt_atomic_fence_release();
+	ring->before[k] = ring->writer.newest;
+	mt_atomic_store_release(&ring->marks[k], begin);
 }
 
 /* The length of a record of header and these parts. */
@@ -467,7 +393,7 @@ mt_ring_append(MtRing *ring, MtRingHeader *header, const MtRingPart *parts, int 
 	MtRingWriter *writer = &ring->writer;
 	uint64_t	length = mt_ring_record_length(header, parts, n_parts);
 	uint64_t	end;
-	MtRingStream stream;
+	MtWordStream stream;
 
 	assert(writer->window.epoch > 0);
 	assert(mt_ring_place_compare(mt_ring_header_place(header), writer->newest) >= 0);
@@ -486,14 +412,12 @@ mt_ring_append(MtRing *ring, MtRingHeader *header, const MtRingPart *parts, int 
 		mt_atomic_store_relaxed(&ring->intent, end);
 	mt_atomic_fence_release();	/* W1 */
 
-	stream.ring = ring;
-	stream.position = writer->append;
-	stream.carried = 0;
+	stream = (MtWordStream) {ring->data, ring->data_bytes, writer->append, 0, 0};
 	mt_ring_mark(ring, writer->append);
-	mt_ring_stream_put(&stream, header, sizeof(MtRingHeader));
+	mt_words_put(&stream, header, sizeof(MtRingHeader));
 	for (int i = 0; i < n_parts; i++)
-		mt_ring_stream_put(&stream, parts[i].data, parts[i].len);
-	mt_ring_stream_pad(&stream);
+		mt_words_put(&stream, parts[i].data, parts[i].len);
+	mt_words_finish(&stream);
 
 	writer->newest = mt_ring_header_place(header);
 	writer->append = end;
@@ -554,7 +478,7 @@ mt_ring_is_intact(const MtRing *ring, uint64_t cursor)
 static inline MtRingResult
 mt_ring_load_header(const MtRing *ring, uint64_t cursor, uint64_t tail, MtRingHeader *header)
 {
-	mt_ring_load(ring, cursor, header, MT_RING_HEADER_WORDS);
+	mt_words_load(ring->data, ring->data_bytes, cursor, header, MT_RING_HEADER_WORDS);
 #ifndef MT_RING_BREAK_R2
 	if (!mt_ring_is_intact(ring, cursor))	/* R2 */
 		return MT_RING_LAPPED;
@@ -605,8 +529,8 @@ mt_ring_read(MtRingReader *reader, void *buffer, size_t buffer_size, size_t *nee
 		return MT_RING_BUFFER_TOO_SMALL;
 
 	memcpy(buffer, &header, sizeof(header));
-	mt_ring_load(ring, reader->cursor + sizeof(header), (uint8_t *) buffer + sizeof(header),
-				 header.length / MT_RING_WORD - MT_RING_HEADER_WORDS);
+	mt_words_load(ring->data, ring->data_bytes, reader->cursor + sizeof(header),
+				  (uint8_t *) buffer + sizeof(header), header.length / MT_RING_WORD - MT_RING_HEADER_WORDS);
 #ifndef MT_RING_BREAK_R3
 	if (!mt_ring_is_intact(ring, reader->cursor))	/* R3 */
 		return MT_RING_LAPPED;

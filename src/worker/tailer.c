@@ -60,6 +60,7 @@ typedef struct MtTailer
 	MtConnection *connection;
 	MtOplogStream *stream;
 	MtRing	   *ring;
+	MtRingPlace published;		/* the newest record in the ring */
 	uint64		batch_events;	/* appended since the last commit */
 	uint64		stored_time;	/* last resume time stored */
 	TimestampTz stored_at;
@@ -224,6 +225,28 @@ load_plan(void)
 }
 
 /*
+ * The newest record of a ring that goes on.  A batch larger than the ring
+ * becomes visible in portions, so there may be records after scanned_to
+ * already, which must not come twice.
+ */
+static MtRingPlace
+newest_record(MtRing *ring, uint64 scanned_to)
+{
+	MtRingPlace place = {scanned_to, UINT64_MAX};
+	MtRingReader reader;
+	MtRingHeader header;
+
+	if (mt_ring_seek(&reader, ring, place) == MT_RING_RECORD)
+		while (mt_ring_peek(&reader, &header) == MT_RING_RECORD)
+		{
+			place.time = header.time;
+			place.index = header.index;
+			mt_ring_skip(&reader, &header);
+		}
+	return place;
+}
+
+/*
  * The ring: the one of this version goes on where it ended; else one of the
  * wanted size begins a new epoch where the catalog says.  Returns the time
  * after which to tail.
@@ -244,7 +267,10 @@ open_ring(void)
 		mt_ring_writer_attach(tailer.ring);
 		mt_ring_window(tailer.ring, &window);
 		if (window.epoch != 0 && window.scanned_to != 0)
+		{
+			tailer.published = newest_record(tailer.ring, window.scanned_to);
 			return window.scanned_to;
+		}
 	}
 
 	SpinLockAcquire(&slot->mutex);
@@ -257,6 +283,7 @@ open_ring(void)
 		mt_ring_writer_attach(tailer.ring);
 	covered_from.time = tailer.shard->resume_time;
 	covered_from.index = UINT64_MAX;	/* all of that time */
+	tailer.published = covered_from;
 	mt_ring_begin_epoch(tailer.ring, covered_from, (uint64) tailer.tail->version);
 	mt_ring_commit(tailer.ring, tailer.shard->resume_time);
 
@@ -275,7 +302,12 @@ static bool
 publish(void *context, const MtChange *change)
 {
 	(void) context;
+	if (change->cluster_time < tailer.published.time ||
+		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index))
+		return true;			/* in the ring since the session before */
 	mt_change_record_append(tailer.ring, change);
+	tailer.published.time = change->cluster_time;
+	tailer.published.index = change->index;
 	tailer.batch_events++;
 	return true;
 }
@@ -346,7 +378,7 @@ open_stream(uint64 after)
 static bool
 in_transaction(void (*chore) (void))
 {
-	bool		done = false;
+	volatile bool done = false;
 
 	PG_TRY();
 	{
