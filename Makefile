@@ -30,9 +30,9 @@ PCRE_LIBS := $(shell pkg-config --libs libpcre2-8 2>/dev/null)
 PG_CPPFLAGS = -I$(CURDIR)/src $(MONGOC_CFLAGS) $(if $(ASSERTIONS),,-DNDEBUG)
 # PostgreSQL itself switches the truncation warnings off; here they are on.
 PG_CFLAGS = -Wall -Wextra -Wformat-truncation -Wstringop-truncation -MMD -MP $(EXTRA_CFLAGS)
-SHLIB_LINK = $(MONGOC_LIBS) $(PCRE_LIBS) -Wl,--version-script=build/exports.map $(EXTRA_LDFLAGS)
+SHLIB_LINK = $(MONGOC_LIBS) $(PCRE_LIBS) -Wl,--version-script=src/mongo_tail.map $(EXTRA_LDFLAGS)
 
-EXTRA_CLEAN = $(OBJS:.o=.d) build/exports.map build/flags test/unit/run_vectors \
+EXTRA_CLEAN = $(OBJS:.o=.d) build/flags test/unit/run_vectors \
 	build/unit build/asan build/tsan build/coverage build/fuzz build/log
 
 PG_CONFIG ?= pg_config
@@ -55,13 +55,7 @@ endif
 sql/mongo_tail--$(EXTVERSION).sql: $(SQL_PARTS) mongo_tail.control Makefile
 	cat /dev/null $(SQL_PARTS) > $@
 
-# Only what fmgr or the postmaster looks up by name leaves the library:
-# functions declared PG_FUNCTION_INFO_V1 or PGDLLEXPORT.  PostgreSQL 16 says so
-# by visibility; a version script says it to 15 as well.
-build/exports.map: $(SRCS) test/lab/exports.sh
-	@mkdir -p build
-	sh test/lab/exports.sh $(SRCS) > $@.new && mv $@.new $@
-mongo_tail.so: build/exports.map
+mongo_tail.so: src/mongo_tail.map
 
 # Other flags, another compiler or another PostgreSQL: compile anew.
 build/flags: force

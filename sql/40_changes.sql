@@ -7,7 +7,7 @@ CREATE FUNCTION mongo_tail.changes(
     until mongo_tail.position DEFAULT NULL,
     max_changes bigint DEFAULT NULL,
     wait interval DEFAULT '0',
-    OUT position mongo_tail.position,
+    OUT "position" mongo_tail.position,
     OUT cluster_time mongo_tail.cluster_time,
     OUT wall_time timestamptz,
     OUT shard text,
