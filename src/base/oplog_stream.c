@@ -145,7 +145,9 @@ check_oldest(const MtOplogStreamOptions *options, MtStreamError *error)
 			first.data = entry.data;
 			first.len = (uint32_t) entry.len;
 			error->oldest = mt_oplog_entry_ts(first);
-			if (error->oldest > options->after || options->after_is_entry)
+			/* Nothing lies between a time and the next, so an oplog that begins
+			 * with the next has lost nothing. */
+			if (error->oldest > options->after + 1 || options->after_is_entry)
 			{
 				error->wanted = options->after;
 				status = MT_STREAM_HISTORY_LOST;
