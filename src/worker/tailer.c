@@ -278,7 +278,7 @@ open_ring(void)
 	SpinLockRelease(&slot->mutex);
 	tailer.ring = mt_tail_ring(slot, -1);
 	if (tailer.ring == NULL || mt_ring_data_bytes(tailer.ring) != data_bytes)
-		tailer.ring = mt_ring_shmem_create(data_bytes, &handle);
+		tailer.ring = mt_ring_shmem_create(mt_tail_slot_index(slot), data_bytes, &handle);
 	else
 		mt_ring_writer_attach(tailer.ring);
 	covered_from.time = tailer.shard->resume_time;
