@@ -97,7 +97,10 @@ print_double(MtPrinter *printer, double d)
 	print_text(printer, text);
 }
 
-/* Of 0000-03-01 and later or earlier days, the civil date. */
+/*
+ * The Gregorian date of a day, for any year.  Years are counted from March, so
+ * that the leap day is the last, in eras of 400 years.
+ */
 static void
 civil_of_days(int64_t days_since_1970, int64_t *year, int *month, int *day)
 {
@@ -305,12 +308,14 @@ static void
 print_regex(MtPrinter *printer, const MtElement *value)
 {
 	const char *pattern = (const char *) value->value;
+	const char *options = pattern + strlen(pattern) + 1;
+	bool		is_v1 = printer->kind == MT_HASH_RING_V1;
 
-	print_text(printer, "{\"pattern\": \"");
+	print_text(printer, is_v1 ? "{" : "{\"pattern\": \"");
 	print_text(printer, pattern);
-	print_text(printer, "\", \"options\": \"");
-	print_text(printer, pattern + strlen(pattern) + 1);
-	print_text(printer, "\"}");
+	print_text(printer, is_v1 ? " " : "\", \"options\": \"");
+	print_text(printer, options);
+	print_text(printer, is_v1 ? "}" : "\"}");
 }
 
 static void
