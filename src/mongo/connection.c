@@ -90,7 +90,7 @@ end_session(MtConnection *connection)
 	bson_t		command = BSON_INITIALIZER;
 	bson_t		sessions;
 
-	if (connection->interrupted || connection->renew || connection->server_id == 0)
+	if (connection->server_id == 0)
 		return;
 	stream = mt_connection_stream(connection, connection->server_id);
 	if (stream == NULL)

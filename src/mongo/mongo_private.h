@@ -35,6 +35,7 @@ struct MtConnection
 	int			connect_timeout_ms;
 	int			socket_timeout_ms;
 	bool		interrupted;	/* the port asked to stop: only good for closing */
+	bool		farewell;		/* sending a last message that no wait is made for */
 	bool		io_failed;		/* a stream failed during the present call */
 	bool		renew;			/* the next call makes a new client */
 	bool		freed;			/* waits for its last cursor */
@@ -71,7 +72,8 @@ extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 													 const mongoc_host_list_t *host,
 													 void *connection, bson_error_t *error);
 
-/* The driver's (outermost) stream to a host, or NULL when there is none. */
+/* The driver's (outermost) stream to a host, or NULL when there is none on which
+ * a message could be sent. */
 extern mongoc_stream_t *mt_stream_find(MtConnection *connection, const char *host_and_port);
 
 /* Waits with poll(2) and is never interrupted: for programs without floor 2. */
@@ -98,7 +100,9 @@ extern bool mt_wire_send(MtConnection *connection, mongoc_stream_t *stream,
 
 /*
  * Send a command that the server shall not answer, if that needs no waiting;
- * whether it arrives is not known.  For clean-up.
+ * whether it arrives is not known.  For clean-up, also after an interrupt: the
+ * server reads it when it is done with what it is doing, even though we have
+ * closed our end by then.
  */
 extern void mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *stream,
 									const bson_t *command);

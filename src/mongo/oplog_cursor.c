@@ -30,7 +30,7 @@ struct MtOplogCursor
 	int			batch_size;
 	int			await_ms;
 	bool		tailable;
-	bool		failed;			/* nothing more can be sent on the stream */
+	bool		failed;			/* no more batches: a reply is missing */
 	int			small_replies;	/* in a row */
 	MtByteBuffer buffer;
 	char	   *database;
@@ -353,8 +353,7 @@ mt_oplog_cursor_close(MtOplogCursor *cursor)
 {
 	if (cursor == NULL)
 		return;
-	if (cursor->id != 0 && !cursor->failed && !cursor->connection->interrupted &&
-		check_stream(cursor))
+	if (cursor->id != 0 && check_stream(cursor))
 		kill_cursor(cursor);
 	mt_connection_release(cursor->connection);
 	mt_byte_buffer_free(&cursor->buffer);

@@ -47,7 +47,11 @@ extern MtOplogCursor *mt_oplog_cursor_open(MtConnection *connection,
 extern MtOplogCursorResult mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch,
 												MtMongoError *error);
 
-/* Closes the cursor on the server unless the connection was interrupted. */
+/*
+ * NULL is allowed.  Tells the server to close the cursor, also after an
+ * interrupt, without waiting for its answer.  May come after
+ * mt_connection_free().
+ */
 extern void mt_oplog_cursor_close(MtOplogCursor *cursor);
 
 typedef enum MtOplogLookup
