@@ -22,6 +22,8 @@
 /* One live stream of the driver's, in MtConnection.streams. */
 typedef struct MtStream MtStream;
 
+struct MtOplogCursor;
+
 struct MtConnection
 {
 	mongoc_client_t *client;	/* NULL: made by the next command */
@@ -29,6 +31,7 @@ struct MtConnection
 	MtIoPort	port;
 	MtStream   *streams;		/* the live ones, one a host */
 	mongoc_client_session_t *session;	/* of client; NULL: none yet, or not supported */
+	struct MtOplogCursor *asking;	/* whose reply is on its way; NULL: nobody's */
 	int			cursors;		/* open cursors; they keep the connection alive */
 	uint32_t	server_id;		/* where the session was used last; 0: nowhere */
 	int32_t		last_request_id;	/* of wire.c's messages */
@@ -44,10 +47,12 @@ struct MtConnection
 /* connection.c */
 
 /*
- * Begin a call that may do I/O: false with error filled when interrupted or no
- * client can be made.
+ * Begin a call that may do I/O, for a cursor or (NULL) a command: false with
+ * error filled when interrupted or no client can be made.  A reply that is on
+ * its way to another cursor is received first.
  */
-extern bool mt_connection_begin(MtConnection *connection, MtMongoError *error);
+extern bool mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor,
+								MtMongoError *error);
 
 /* Choose a server as the uri's read preference says; 0 on error. */
 extern uint32_t mt_connection_select(MtConnection *connection, MtMongoError *error);
@@ -93,6 +98,11 @@ extern void mt_error_from_reply(MtConnection *connection, MtSlice reply, MtMongo
 /* A stream failed under our own hands: network, or interrupted. */
 extern void mt_error_from_stream(MtConnection *connection, const char *what,
 								 mongoc_stream_t *stream, MtMongoError *error);
+
+/* oplog_cursor.c */
+
+/* Receive the reply that is on its way and keep it for the cursor's next call. */
+extern bool mt_cursor_absorb(struct MtOplogCursor *cursor, MtMongoError *error);
 
 /* wire.c */
 extern bool mt_wire_send(MtConnection *connection, mongoc_stream_t *stream,

@@ -205,7 +205,7 @@ raw(const char *uri, int batch_size, bool tuned)
 	mongoc_client_t *client;
 	mongoc_collection_t *collection;
 	mongoc_cursor_t *cursor;
-	bson_t		filter = BSON_INITIALIZER;
+	bson_t	   *filter = BCON_NEW("ts", "{", "$gt", BCON_TIMESTAMP(0, 0), "}");
 	bson_t	   *opts;
 	bson_error_t error;
 	const bson_t *doc;
@@ -226,7 +226,7 @@ raw(const char *uri, int batch_size, bool tuned)
 					"readConcern", "{", "level", "majority", "}");
 	started = now_s();
 	cpu_started = cpu_s();
-	cursor = mongoc_collection_find_with_opts(collection, &filter, opts, NULL);
+	cursor = mongoc_collection_find_with_opts(collection, filter, opts, NULL);
 	while (mongoc_cursor_next(cursor, &doc))
 	{
 		memcpy(sink, bson_get_data(doc), doc->len);
@@ -239,6 +239,7 @@ raw(const char *uri, int batch_size, bool tuned)
 	mongoc_cursor_destroy(cursor);
 	mongoc_collection_destroy(collection);
 	mongoc_client_destroy(client);
+	bson_destroy(filter);
 	bson_destroy(opts);
 	mongoc_cleanup();
 }
