@@ -218,6 +218,8 @@ mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *optio
 					 MtMongoError *error)
 {
 	MtOplogCursor *cursor;
+	bool		with_token;
+	bool		opened;
 
 	if (!mt_connection_begin(connection, NULL, error))
 		return NULL;
@@ -235,9 +237,11 @@ mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *optio
 	cursor->database = bson_strdup(options->database);
 	cursor->collection = bson_strdup(options->collection);
 	cursor->server_id = mt_connection_select(connection, error);
-	if (cursor->server_id == 0 ||
-		(!run_find(cursor, options, true, error) &&
-		 (!is_token_refusal(error) || !run_find(cursor, options, false, error))))
+	with_token = !options->without_scanned_to;
+	opened = cursor->server_id != 0 && run_find(cursor, options, with_token, error);
+	if (!opened && cursor->server_id != 0 && with_token && is_token_refusal(error))
+		opened = run_find(cursor, options, false, error);
+	if (!opened)
 	{
 		cursor->id = 0;
 		mt_oplog_cursor_close(cursor);
@@ -437,8 +441,11 @@ find_one(MtConnection *connection, const char *database, const bson_t *command,
 	if (!mt_connection_begin(connection, NULL, error))
 		return MT_OPLOG_LOOKUP_ERROR;
 	if (!mt_connection_run(connection, 0, database, command, "local", &reply, error))
-		;
-	else if (!read_reply(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
+	{
+		bson_destroy(&reply);
+		return MT_OPLOG_LOOKUP_ERROR;
+	}
+	if (!read_reply(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
 		malformed_reply(error);
 	else if (mt_walk_next(&walk, &element) != MT_WALK_ELEMENT)
 		result = MT_OPLOG_LOOKUP_NONE;
