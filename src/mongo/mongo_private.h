@@ -84,6 +84,11 @@ extern mongoc_stream_t *mt_stream_find(MtConnection *connection, const char *hos
 /* Waits with poll(2) and is never interrupted: for programs without floor 2. */
 extern MtIoPort mt_stream_plain_port(void);
 
+/* guard.c */
+
+/* Takes over base. */
+extern mongoc_stream_t *mt_guard_new(mongoc_stream_t *base);
+
 /* uri.c */
 
 /* Parse and complete options->uri.  NULL on error, its text free of secrets. */

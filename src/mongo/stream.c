@@ -44,7 +44,7 @@ struct MtStream
 	mongoc_stream_t vtable;		/* first: the driver casts */
 	MtConnection *connection;
 	MtStream   *next;			/* in connection->streams */
-	mongoc_stream_t *outer;		/* what the driver holds: this, or TLS around it */
+	mongoc_stream_t *outer;		/* what the driver holds, around this */
 	int			fd;
 	bool		timed_out;
 	bool		broken;			/* nothing that is sent would be understood */
@@ -535,7 +535,6 @@ wrap_tls(MtConnection *connection, const mongoc_uri_t *uri, const mongoc_host_li
 		mongoc_stream_destroy(base);
 		return NULL;
 	}
-	((MtStream *) base)->outer = tls;
 	if (!mongoc_stream_tls_handshake_block(tls, host->host, connection->connect_timeout_ms,
 										   error))
 	{
@@ -550,7 +549,8 @@ mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void
 				   bson_error_t *error)
 {
 	MtConnection *connection = context;
-	mongoc_stream_t *stream;
+	mongoc_stream_t *base;
+	mongoc_stream_t *outer;
 	int			fd = -1;
 
 	if (stopped(connection))
@@ -561,8 +561,12 @@ mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void
 		fd = connect_tcp(connection, host, error);
 	if (fd < 0)
 		return NULL;
-	stream = stream_new(connection, fd, host->host_and_port);
+	base = outer = stream_new(connection, fd, host->host_and_port);
 	if (mongoc_uri_get_tls(uri))
-		return wrap_tls(connection, uri, host, stream, error);
-	return stream;
+		outer = wrap_tls(connection, uri, host, base, error);
+	if (outer == NULL)
+		return NULL;
+	outer = mt_guard_new(outer);
+	((MtStream *) base)->outer = outer;
+	return outer;
 }
