@@ -121,7 +121,7 @@ static void
 print_time(MtPrinter *printer, int64_t ms)
 {
 	int64_t		days = ms / MS_PER_DAY - (ms % MS_PER_DAY < 0);
-	int			of_day = (int) (ms - days * MS_PER_DAY);
+	int			of_day = (int) ((ms % MS_PER_DAY + MS_PER_DAY) % MS_PER_DAY);
 	int64_t		year;
 	int			month;
 	int			day;
