@@ -43,6 +43,9 @@ install_packages() {
 		major=${MT_PG_MAJOR:-$(apt-cache depends postgresql |
 			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)}
 		missing+=("postgresql-$major" "postgresql-server-dev-$major")
+		# Its headers bring a clang, which with this fuzzes.
+		missing+=($(apt-cache depends "postgresql-server-dev-$major" |
+			sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p' | head -n 1))
 	fi
 	say "installing ${missing[*]}"
 	without_main_cluster apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
