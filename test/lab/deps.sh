@@ -21,7 +21,8 @@ have_postgres() {
 }
 
 install_packages() {
-	local wanted=(gcc make libc6-dev pkgconf libmongoc-dev libpcre2-dev libipc-run-perl
+	# libkrb5-dev: the server's own headers include it.
+	local wanted=(gcc make libc6-dev pkgconf libmongoc-dev libpcre2-dev libkrb5-dev libipc-run-perl
 		python3-venv ca-certificates openssl) missing=() p major
 	for p in "${wanted[@]}"; do
 		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
