@@ -18,7 +18,8 @@ UNIT_PROGRAMS = $(addprefix $(UNIT_BUILD)/,$(UNIT_TESTS) $(UNIT_TOOLS))
 VECTORS := $(sort $(wildcard test/unit/vectors/*.jsonl) \
 	$(if $(wildcard src/oplog/hash_ring.c),$(wildcard test/unit/vectors/*.tsv)))
 STRESS_SECONDS ?= 1
-CLANG := $(firstword $(foreach c,clang clang-14 clang-16 clang-19 clang-21,$(shell command -v $(c) 2>/dev/null)))
+# Looked for only by the targets that use it.
+CLANG = $(shell sh test/lab/find_clang.sh)
 
 $(UNIT_BUILD)/src/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -48,14 +49,14 @@ NO_RANDOMIZE = $$(setarch -R true 2>/dev/null && echo setarch -R)
 TSAN_CC ?= $(or $(CLANG),$(CC) -Wno-tsan)
 tsan:
 	@$(MAKE) --no-print-directory build/tsan/stress_ring UNIT_BUILD=build/tsan \
-		UNIT_SANITIZE=-fsanitize=thread CC='$(TSAN_CC)'
+		UNIT_SANITIZE=-fsanitize=thread CC="$(TSAN_CC)"
 	TSAN_OPTIONS=halt_on_error=1 $(NO_RANDOMIZE) build/tsan/stress_ring $(STRESS_SECONDS)
 
 coverage:
 	@$(MAKE) --no-print-directory unit UNIT_BUILD=build/coverage UNIT_SANITIZE=--coverage
 	@sh test/lab/coverage.sh build/coverage $(PURE_SRCS)
 
-# Fuzzing: libFuzzer where clang has it; else the corpus is run once by gcc.
+# Fuzzing: libFuzzer where clang has it; else gcc runs the corpus once.
 FUZZ_CC ?= $(CLANG)
 FUZZ_RUNS ?= 1000000
 FUZZ_TARGETS := $(patsubst test/fuzz/%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
