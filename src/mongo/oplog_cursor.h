@@ -54,6 +54,9 @@ extern MtOplogCursor *mt_oplog_cursor_open(MtConnection *connection,
 extern MtOplogCursorResult mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch,
 												MtMongoError *error);
 
+/* How long later empty getMores wait on the server; at least 1 ms. */
+extern void mt_oplog_cursor_set_await(MtOplogCursor *cursor, int await_ms);
+
 /*
  * NULL is allowed.  Tells the server to close the cursor, also after an
  * interrupt, without waiting for its answer.  May come after
