@@ -12,7 +12,7 @@ UNIT_LIBS = $(BSON_LIBS) $(PCRE_LIBS) -pthread -lm
 PURE_SRCS := $(sort $(wildcard src/oplog/*.c src/ring/ring.c))
 PURE_OBJS = $(PURE_SRCS:%.c=$(UNIT_BUILD)/%.o)
 UNIT_TESTS := $(patsubst test/unit/%.c,%,$(sort $(wildcard test/unit/test_*.c)))
-UNIT_TOOLS := $(patsubst test/unit/%.c,%,$(wildcard test/unit/run_vectors.c test/unit/stress_ring.c))
+UNIT_TOOLS := $(patsubst test/unit/%.c,%,$(wildcard test/unit/run_vectors.c test/unit/stress_ring.c test/unit/probe_mongo.c))
 UNIT_PROGRAMS = $(addprefix $(UNIT_BUILD)/,$(UNIT_TESTS) $(UNIT_TOOLS))
 # The hash tables among the vectors are of use once hashing is there.
 VECTORS := $(sort $(wildcard test/unit/vectors/*.jsonl) \
@@ -24,6 +24,12 @@ CLANG = $(shell sh test/lab/find_clang.sh)
 $(UNIT_BUILD)/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
+# The room of the driver needs the driver, too.
+MONGO_OBJS = $(patsubst %.c,$(UNIT_BUILD)/%.o,$(sort $(wildcard src/mongo/*.c)))
+$(MONGO_OBJS): UNIT_CFLAGS += $(MONGOC_CFLAGS)
+$(UNIT_BUILD)/test_mongo $(UNIT_BUILD)/probe_mongo: UNIT_LIBS += $(MONGOC_LIBS)
+$(UNIT_BUILD)/test_mongo $(UNIT_BUILD)/probe_mongo: UNIT_CFLAGS += $(MONGOC_CFLAGS)
+$(UNIT_BUILD)/test_mongo $(UNIT_BUILD)/probe_mongo: $(MONGO_OBJS)
 # Each kind of vector has its file, and all are one program.
 $(UNIT_BUILD)/run_vectors: $(filter-out test/unit/run_vectors.c,$(wildcard test/unit/*_vectors.c))
 $(UNIT_PROGRAMS): $(UNIT_BUILD)/%: test/unit/%.c $(PURE_OBJS)
