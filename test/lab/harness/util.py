@@ -67,7 +67,9 @@ def free_port():
 
 def _hold_port(port):
     """A server binds its port late, and not at all while it is down: hold it by a lock."""
-    fd = os.open(f"/var/tmp/.mongo_tail_port_{port}", os.O_RDWR | os.O_CREAT, 0o666)
+    folder = f"/var/tmp/.mongo_tail_ports_{os.getuid()}"
+    os.makedirs(folder, exist_ok=True)
+    fd = os.open(f"{folder}/{port}", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
