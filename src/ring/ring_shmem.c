@@ -119,7 +119,10 @@ mt_ring_shmem_attach(int key, dsm_handle handle)
 		retire_mapping(mapping->segment);
 		mapping->segment = NULL;
 	}
-	mapping->segment = dsm_attach(handle);
+	/* Whoever made the ring has it mapped already, under no key. */
+	mapping->segment = dsm_find_mapping(handle);
+	if (mapping->segment == NULL)
+		mapping->segment = dsm_attach(handle);
 	if (mapping->segment == NULL)
 		return NULL;
 	dsm_pin_mapping(mapping->segment);
