@@ -34,7 +34,8 @@ COMMENT ON FUNCTION mongo_tail.stat_tail_slots IS
 CREATE VIEW mongo_tail.stat_tail AS
 SELECT t.server,
        s.shard,
-       CASE WHEN t.system_identifier <> c.system_identifier OR t.database <> d.oid THEN 'restored'
+       CASE WHEN t.system_identifier <> c.system_identifier OR t.database <> d.oid
+                 OR NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = t.serverid) THEN 'restored'
             ELSE coalesce(l.state, 'starting') END AS state,
        l.state_since,
        l.pid,
