@@ -18,6 +18,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -185,7 +186,10 @@ mongo_tail_scan_main(Datum arg)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (OidIsValid(mt_catalog_relation("tail")))
+	{
 		tails = mend_catalog(mt_tail_catalog_load_all());
+		mt_slot_catalog_mend();
+	}
 	write_slots(tails);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
