@@ -28,11 +28,10 @@ def fresh_namespace(mongo, fresh_namespace):
 
 @pytest.fixture
 def slot(pg, tail, fresh_namespace, unused_name):
-    """A slot that reads the test's own database of MongoDB from now on."""
+    """A slot that reads the test's own database of MongoDB from now on; it goes with the module's database."""
     name = unused_name("slot")
     pg.execute("SELECT mongo_tail.create_slot(%s, %s, %s)", (name, tail, [f"{fresh_namespace}.*"]))
-    yield name
-    pg.execute("DELETE FROM mongo_tail.slot WHERE slot = %s", (name,))
+    return name
 
 
 @pytest.fixture
@@ -512,7 +511,7 @@ def test_stat_slot(pg, slot, tail, insert, settled, wait_until):
     wait_until(caught_up)
     pg.execute("UPDATE mongo_tail.slot SET \"position\" = now() - interval '1 h' WHERE slot = %s", (slot,))
     lag, left, tails = pg.execute("""
-        SELECT extract(epoch FROM lag), s.oplog_seconds_left, t.oplog_seconds_left
+        SELECT extract(epoch FROM s.lag), s.oplog_seconds_left, t.oplog_seconds_left
           FROM mongo_tail.stat_slot s JOIN mongo_tail.stat_tail t USING (server) WHERE slot = %s""", (slot,)).fetchone()
     assert 3595 < lag < 3700
     # The tail's figure is that of its oldest reader.
