@@ -20,6 +20,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -209,6 +210,7 @@ mongo_tail_scan_main(Datum arg)
 		mend_catalog(tails);
 		foreach(cell, tails)
 			set_options_stamp(lfirst(cell));
+		mt_slot_catalog_mend();
 	}
 	write_slots(tails);
 	PopActiveSnapshot();
