@@ -90,10 +90,12 @@ must_exit(void)
 static bool
 plan_changed(void)
 {
-	return must_exit() || tailer.slot->paused ||
+	return must_exit() || tailer.slot->paused || tailer.slot->scan ||
 		(tailer.tail != NULL && (tailer.slot->version != tailer.tail->version ||
 								 tailer.slot->options_stamp != tailer.options_stamp));
 }
+
+static bool in_transaction(void (*chore) (void));
 
 /* Interrupts and signals, where the driver is not on the stack.  A worker that
  * is asked to end does so at the loop's head, without a FATAL in the log. */
@@ -106,6 +108,11 @@ serve_interrupts(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (tailer.slot->scan && !must_exit())
+	{
+		tailer.slot->scan = false;
+		(void) in_transaction(mt_tail_scan);
 	}
 }
 
@@ -639,6 +646,8 @@ release_slot(int code, Datum arg)
 	MtTailSlot *slot = &mt_tail_shared->slots[DatumGetInt32(arg)];
 
 	(void) code;
+	if (mt_tail_status(slot) != MT_TAIL_PAUSED)
+		mt_tail_set_status(slot, MT_TAIL_STARTING, NULL);
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	slot->worker_pid = 0;
 	slot->worker_latch = NULL;
@@ -690,6 +699,7 @@ mongo_tail_tailer_main(Datum arg)
 
 	while (!must_exit())
 	{
+		serve_interrupts();
 		if (tailer.slot->paused)
 			wait_paused();
 		else

@@ -24,6 +24,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from harness.util import give_back_port
 from harness import (MongoReplicaSet, MongoServer, PostgresServer, interrupt_on_sigterm,
                      make_tls_files, repository, wait_until as _wait_until)
 
@@ -113,6 +114,7 @@ def _end_postgres(request, made):
     for server in made:
         request.session.postgres_servers.remove(server)
         server.stop("immediate")
+        give_back_port(server.port)
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +167,7 @@ def make_mongo(lab_directory, unused_name):
     yield make
     for server in made:
         server.kill9()
+        give_back_port(server.port)
 
 
 @pytest.fixture
@@ -180,6 +183,7 @@ def make_replica_set(lab_directory, unused_name):
     for replica_set in made:
         for node in replica_set.nodes:
             node.kill9()
+            give_back_port(node.port)
 
 
 @pytest.fixture(scope="session")
