@@ -16,6 +16,7 @@
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -195,6 +196,23 @@ mend_catalog(List *tails)
 }
 
 void
+mt_worker_pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", ""},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"},
+		{"lock_timeout", "0"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"TimeZone", "UTC"}
+	};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
 mt_tail_scan(void)
 {
 	List	   *tails = NIL;
@@ -217,6 +235,7 @@ mongo_tail_scan_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	mt_worker_pin_settings();
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
