@@ -350,40 +350,46 @@ static const struct
 
 /* Types whose input functions change what they read, or that mean something
  * only inside PostgreSQL. */
-static bool
-is_refused(Oid type)
-{
-	return type == NAMEOID || type == CHAROID || type == INTERVALOID || type == CASHOID ||
-		type == TIMEOID || type == TIMETZOID ||
-		(type < FirstNormalObjectId && (type == OIDOID || type == TIDOID || type == XIDOID || type == CIDOID));
-}
+static const Oid refused_types[] = {
+	NAMEOID, CHAROID, INTERVALOID, CASHOID, TIMEOID, TIMETZOID, OIDOID, TIDOID, XIDOID, CIDOID,
+	INT2VECTOROID, OIDVECTOROID
+};
 
-static void
-refuse(const MtColumnTarget *column)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" has type %s, which no BSON value converts to", column->column,
-					format_type_be(column->type)),
-			 errhint("Declare it as jsonb or text, and cast it in the query.")));
-}
-
+/* What converts to a base type that is no array; NULL when nothing does. */
 static MtConvertFunction
-choose_conversion(MtValueTarget *target, const MtColumnTarget *column)
+find_conversion(Oid type)
 {
-	char		kind = get_typtype(target->type);
-	Oid			input;
-
 	for (size_t i = 0; i < lengthof(conversions); i++)
-		if (conversions[i].type == target->type)
+		if (conversions[i].type == type)
 			return conversions[i].convert;
-	if (kind == TYPTYPE_ENUM)
-		return convert_enum;
-	if (kind != TYPTYPE_BASE || is_refused(target->type) || OidIsValid(get_element_type(target->type)))
-		refuse(column);
-	getTypeInputInfo(target->type, &input, &target->input_parameter);
-	fmgr_info_cxt(input, &target->input, CurrentMemoryContext);
-	return convert_by_input;
+	for (size_t i = 0; i < lengthof(refused_types); i++)
+		if (refused_types[i] == type)
+			return NULL;
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_ENUM:
+			return convert_enum;
+		case TYPTYPE_BASE:
+			return convert_by_input;
+		default:
+			return NULL;
+	}
+}
+
+void
+mt_column_target_check(const MtColumnTarget *target)
+{
+	Oid			type = getBaseType(target->type);
+	Oid			element = get_base_element_type(type);
+
+	if (OidIsValid(element) && type != INT2VECTOROID && type != OIDVECTOROID)
+		type = getBaseType(element);
+	if (find_conversion(type) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" has type %s, which no BSON value converts to", target->column,
+						format_type_be(target->type)),
+				 errhint("Declare it as jsonb or text, and cast it in the query.")));
 }
 
 static MtValueTarget *
@@ -406,7 +412,14 @@ prepare_target(MtColumnConverter *converter, Oid type, int32 typmod, bool is_ele
 		target->element = prepare_target(converter, element_type, target->typmod, true);
 		return target;
 	}
-	target->convert = choose_conversion(target, &converter->target);
+	target->convert = find_conversion(target->type);
+	if (target->convert == convert_by_input)
+	{
+		Oid			input;
+
+		getTypeInputInfo(target->type, &input, &target->input_parameter);
+		fmgr_info_cxt(input, &target->input, CurrentMemoryContext);
+	}
 	if (target->type == JSONOID || target->type == JSONBOID)
 	{
 		target->holds_arrays = true;
@@ -422,6 +435,7 @@ mt_column_converter_create(const MtColumnTarget *target)
 {
 	MtColumnConverter *converter = palloc0(sizeof *converter);
 
+	mt_column_target_check(target);
 	converter->target = *target;
 	converter->context = CurrentMemoryContext;
 	converter->value = prepare_target(converter, target->type, target->typmod, false);

@@ -32,9 +32,12 @@ typedef struct MtDocumentOrigin
 	bool		key_is_element; /* key is the raw element _id instead */
 } MtDocumentOrigin;
 
+/* Throw 0A000 with a hint when no BSON value converts to the type. */
+extern void mt_column_target_check(const MtColumnTarget *target);
+
 /*
  * Prepare a converter in the current memory context, which keeps its buffers.
- * Throws 0A000 with a hint when no BSON converts to the type.
+ * Checks the target, too.
  */
 extern MtColumnConverter *mt_column_converter_create(const MtColumnTarget *target);
 

@@ -102,6 +102,15 @@ reads_null(MtOnMismatch column, MtOnMismatch table, MtOnMismatch server)
 	return server == MT_MISMATCH_NULL;
 }
 
+MtColumnTarget
+mt_changes_column_target(const MtChangesColumn *column)
+{
+	MtColumnTarget target = {column->type, column->typmod, column->name, column->field,
+	column->null_on_mismatch};
+
+	return target;
+}
+
 MtChangesColumn *
 mt_changes_columns(Relation relation, const MtTableOptions *table)
 {
@@ -127,6 +136,12 @@ mt_changes_columns(Relation relation, const MtTableOptions *table)
 			column->kind = MT_CHANGES_FIELD;
 		else
 			identify(RelationGetRelationName(relation), column);
+		if (column->kind == MT_CHANGES_FIELD)
+		{
+			MtColumnTarget target = mt_changes_column_target(column);
+
+			mt_column_target_check(&target);
+		}
 	}
 	return columns;
 }

@@ -9,6 +9,7 @@
 
 #include "utils/relcache.h"
 
+#include "base/bson_to_datum.h"
 #include "base/change_row.h"
 #include "base/options.h"
 
@@ -36,8 +37,11 @@ typedef struct MtChangesColumn
 /*
  * The columns of a logical table, one for each attribute, in the current
  * memory context.  Throws 42804 with a hint for one that is named like a
- * column of changes() and has another type.
+ * column of changes() and has another type, 0A000 for a type that no BSON has.
  */
 extern MtChangesColumn *mt_changes_columns(Relation relation, const MtTableOptions *table);
+
+/* What a FIELD column converts to. */
+extern MtColumnTarget mt_changes_column_target(const MtChangesColumn *column);
 
 #endif							/* MT_CHANGES_COLUMN_H */

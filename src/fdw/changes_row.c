@@ -71,8 +71,7 @@ static void
 add_field(MtChangesRow *row, int index, const MtChangesColumn *column)
 {
 	Field	   *field = &row->fields[row->n_fields++];
-	MtColumnTarget target = {column->type, column->typmod, column->name, column->field,
-	column->null_on_mismatch};
+	MtColumnTarget target = mt_changes_column_target(column);
 	char	   *path = pg_server_to_any(pstrdup(column->field), (int) strlen(column->field), PG_UTF8);
 
 	field->column = index;
