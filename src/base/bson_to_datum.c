@@ -55,6 +55,7 @@ struct MtColumnConverter
 	MtColumnTarget target;
 	MtValueTarget *value;
 	MtMismatch	mismatch;
+	bool		may_throw;		/* a domain or an input function has the last word */
 	MtJsonbBuilder *errors;		/* of _id and values; NULL: none yet */
 	MemoryContext context;
 };
@@ -430,6 +431,12 @@ prepare_target(MtColumnConverter *converter, Oid type, int32 typmod, bool is_ele
 	return target;
 }
 
+static bool
+may_throw(const MtValueTarget *target)
+{
+	return OidIsValid(target->domain) || target->convert == convert_by_input;
+}
+
 MtColumnConverter *
 mt_column_converter_create(const MtColumnTarget *target)
 {
@@ -439,6 +446,8 @@ mt_column_converter_create(const MtColumnTarget *target)
 	converter->target = *target;
 	converter->context = CurrentMemoryContext;
 	converter->value = prepare_target(converter, target->type, target->typmod, false);
+	converter->may_throw = may_throw(converter->value) ||
+		(converter->value->element != NULL && may_throw(converter->value->element));
 	return converter;
 }
 
@@ -522,6 +531,15 @@ with_id(MtColumnConverter *converter, const MtDocumentOrigin *origin)
 	return psprintf(" with _id %s", shown_value(converter, &id));
 }
 
+/* "shop.flights", in the database's encoding */
+static char *
+shown_namespace(const MtDocumentOrigin *origin)
+{
+	char	   *utf8 = pnstrdup((const char *) origin->namespace.data, origin->namespace.len);
+
+	return pg_any_to_server(utf8, (int) origin->namespace.len, PG_UTF8);
+}
+
 static void
 report_mismatch(MtColumnConverter *converter, const MtElement *element, const MtDocumentOrigin *origin)
 {
@@ -530,10 +548,7 @@ report_mismatch(MtColumnConverter *converter, const MtElement *element, const Mt
 	ereport(ERROR,
 			(errcode(converter->mismatch.sqlstate),
 			 errmsg("cannot convert field \"%s\" of a document of \"%s\" to column \"%s\"",
-					target->field,
-					pg_any_to_server(pnstrdup((const char *) origin->namespace.data, origin->namespace.len),
-									 (int) origin->namespace.len, PG_UTF8),
-					target->column),
+					target->field, shown_namespace(origin), target->column),
 			 errdetail("In the document%s it is the %s %s; the column has type %s, %s.",
 					   with_id(converter, origin), type_name(element->type), shown_value(converter, element),
 					   format_type_with_typemod(target->type, target->typmod), converter->mismatch.reason),
@@ -541,9 +556,27 @@ report_mismatch(MtColumnConverter *converter, const MtElement *element, const Mt
 					 "or set option on_mismatch 'null' to read NULL instead.")));
 }
 
-bool
-mt_column_convert(MtColumnConverter *converter, const MtElement *element,
-				  const MtDocumentOrigin *origin, Datum *value)
+/* ---- converting ---- */
+
+/* What an error that others throw is about. */
+typedef struct Conversion
+{
+	MtColumnConverter *converter;
+	const MtDocumentOrigin *origin;
+} Conversion;
+
+static void
+conversion_error_context(void *arg)
+{
+	Conversion *conversion = arg;
+
+	errcontext("conversion of field \"%s\" of the document%s of \"%s\" to column \"%s\"",
+			   conversion->converter->target.field, with_id(conversion->converter, conversion->origin),
+			   shown_namespace(conversion->origin), conversion->converter->target.column);
+}
+
+static bool
+convert(MtColumnConverter *converter, const MtElement *element, const MtDocumentOrigin *origin, Datum *value)
 {
 	switch (mt_convert_value(converter->value, element, value))
 	{
@@ -557,4 +590,20 @@ mt_column_convert(MtColumnConverter *converter, const MtElement *element,
 		default:
 			return false;
 	}
+}
+
+bool
+mt_column_convert(MtColumnConverter *converter, const MtElement *element,
+				  const MtDocumentOrigin *origin, Datum *value)
+{
+	Conversion	conversion = {converter, origin};
+	ErrorContextCallback callback = {error_context_stack, conversion_error_context, &conversion};
+	bool		result;
+
+	if (!converter->may_throw)
+		return convert(converter, element, origin, value);
+	error_context_stack = &callback;
+	result = convert(converter, element, origin, value);
+	error_context_stack = callback.previous;
+	return result;
 }

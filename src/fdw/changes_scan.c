@@ -45,7 +45,7 @@ typedef struct ChangesScan
 	MtPosition	oldest;
 	MtPosition	newest;
 
-	/* of earlier passes */
+	/* changes read by earlier passes */
 	uint64		from_ring;
 	uint64		from_oplog;
 } ChangesScan;
@@ -161,24 +161,29 @@ begin_pass(ForeignScanState *node)
 	MemoryContextSwitchTo(old);
 }
 
+/* The changes that all passes so far have read. */
 static void
-add_counts(ChangesScan *scan)
+count_reads(const ChangesScan *scan, uint64 *from_ring, uint64 *from_oplog)
 {
-	uint64		from_ring;
-	uint64		from_oplog;
-
-	mt_change_reader_counts(scan->reader, &from_ring, &from_oplog);
-	scan->from_ring += from_ring;
-	scan->from_oplog += from_oplog;
+	*from_ring = 0;
+	*from_oplog = 0;
+	if (scan->reader != NULL)
+		mt_change_reader_counts(scan->reader, from_ring, from_oplog);
+	*from_ring += scan->from_ring;
+	*from_oplog += scan->from_oplog;
 }
 
 static void
 end_pass(ChangesScan *scan)
 {
-	if (scan->reader == NULL)
-		return;
-	add_counts(scan);
-	mt_change_reader_end(scan->reader);
+	uint64		from_ring;
+	uint64		from_oplog;
+
+	count_reads(scan, &from_ring, &from_oplog);
+	scan->from_ring = from_ring;
+	scan->from_oplog = from_oplog;
+	if (scan->reader != NULL)
+		mt_change_reader_end(scan->reader);
 	scan->reader = NULL;
 	MemoryContextReset(scan->reading);
 }
@@ -315,15 +320,13 @@ mt_changes_explain(ForeignScanState *node, ExplainState *es)
 
 	ExplainPropertyText("Server", GetForeignServer(scan->table->serverid)->servername, es);
 	explain_read(scan, context, es);
-	if (!es->analyze)
-		return;
-	if (scan->reader != NULL)
+	if (es->analyze)
 	{
-		add_counts(scan);
-		mt_change_reader_end(scan->reader);
-		scan->reader = NULL;
-		scan->is_done = true;
+		uint64		from_ring;
+		uint64		from_oplog;
+
+		count_reads(scan, &from_ring, &from_oplog);
+		ExplainPropertyUInteger("Changes Read From Ring", NULL, from_ring, es);
+		ExplainPropertyUInteger("Changes Read From Oplog", NULL, from_oplog, es);
 	}
-	ExplainPropertyUInteger("Changes Read From Ring", NULL, scan->from_ring, es);
-	ExplainPropertyUInteger("Changes Read From Oplog", NULL, scan->from_oplog, es);
 }
