@@ -12,6 +12,8 @@
 #include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_am.h"
+#include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
@@ -20,6 +22,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "base/tail_state.h"
@@ -110,6 +113,59 @@ changes_read(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 
 /* ---- paths ---- */
 
+/* The column of the table that a pathkey orders, as PostgreSQL orders it by
+ * default, ascending; NULL when it is none. */
+static const MtChangesColumn *
+ordered_column(RelOptInfo *baserel, const PathKey *key)
+{
+	ChangesPlan *plan = baserel->fdw_private;
+	ListCell   *cell;
+
+	if (key->pk_strategy != BTLessStrategyNumber || key->pk_eclass->ec_has_volatile)
+		return NULL;
+	foreach(cell, key->pk_eclass->ec_members)
+	{
+		EquivalenceMember *member = lfirst(cell);
+		Var		   *var = (Var *) member->em_expr;
+		const MtChangesColumn *column;
+		Oid			class;
+
+		if (!IsA(var, Var) || var->varno != (int) baserel->relid || var->varattno <= 0)
+			continue;
+		column = &plan->columns[var->varattno - 1];
+		class = GetDefaultOpClass(column->type, BTREE_AM_OID);
+		if (OidIsValid(class) && get_opclass_family(class) == key->pk_opfamily)
+			return column;
+	}
+	return NULL;
+}
+
+/*
+ * As much of the wanted order as a scan has by itself: changes come by
+ * position, which no two share, and so by cluster time.
+ */
+static List *
+scan_pathkeys(PlannerInfo *root, RelOptInfo *baserel)
+{
+	List	   *keys = NIL;
+	ListCell   *cell;
+
+	foreach(cell, root->query_pathkeys)
+	{
+		const MtChangesColumn *column = ordered_column(baserel, lfirst(cell));
+
+		if (column == NULL ||
+			(column->kind != MT_CHANGES_SECOND &&
+			 !(column->kind == MT_CHANGES_ROW &&
+			   (column->row == MT_COLUMN_POSITION || column->row == MT_COLUMN_CLUSTER_TIME))))
+			break;
+		keys = lappend(keys, lfirst(cell));
+		if (column->row == MT_COLUMN_POSITION)
+			return list_copy(root->query_pathkeys);
+	}
+	return keys;
+}
+
 static void
 add_changes_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
 {
@@ -128,6 +184,7 @@ add_changes_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_in
 		read * (CHANGE_COST_FACTOR * cpu_tuple_cost + baserel->baserestrictcost.per_tuple) +
 		rows * baserel->reltarget->cost.per_tuple;
 	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, rows, STARTUP_COST, total,
+														   scan_pathkeys(root, baserel),
 														   param_info ? param_info->ppi_req_outer : NULL));
 }
 

@@ -279,9 +279,12 @@ def test_limit_reads_no_further(pg, mongo, fresh_namespace, make_table, seen):
     seen()
     table = make_table(database=fresh_namespace)
     first = rows(pg, f"SELECT \"position\"::text FROM {table} LIMIT 1")[0][0]
-    node = explain(pg, f"SELECT * FROM {table} WHERE \"position\" >= '{first}' LIMIT 7", analyze=True)
-    assert node["Actual Rows"] == 7
-    assert node["Changes Read From Ring"] + node["Changes Read From Oplog"] <= 8
+    for order in ("", 'ORDER BY "position"', "ORDER BY cluster_time"):
+        query = f"SELECT \"position\" FROM {table} WHERE \"position\" >= '{first}' {order} LIMIT 7"
+        node = explain(pg, query, analyze=True)
+        assert node["Actual Rows"] == 7
+        assert node["Changes Read From Ring"] + node["Changes Read From Oplog"] <= 8
+        assert rows(pg, query) == sorted(rows(pg, query))
 
 
 def test_rescan_repeats_the_interval(pg, connect, mongo, fresh_namespace, make_table, seen):

@@ -67,6 +67,13 @@ SET plan_cache_mode = force_custom_plan;
 EXPLAIN (COSTS OFF) EXECUTE lt('insert');
 RESET plan_cache_mode;
 
+-- changes come in order
+EXPLAIN (COSTS OFF) SELECT * FROM lt_changes ORDER BY "position" LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT * FROM lt_changes ORDER BY cluster_time, "position", tailnum DESC;
+EXPLAIN (COSTS OFF) SELECT cluster_time, count(*) FROM lt_changes GROUP BY cluster_time ORDER BY cluster_time;
+EXPLAIN (COSTS OFF) SELECT * FROM lt_changes ORDER BY "position" DESC;
+EXPLAIN (COSTS OFF) SELECT * FROM lt_changes ORDER BY tailnum, "position";
+
 -- conditions that must not restrict: volatile, of the table itself
 EXPLAIN (COSTS OFF) SELECT * FROM lt_changes WHERE operation_type = (ARRAY['insert'])[1 + (random() * 0)::int];
 EXPLAIN (COSTS OFF) SELECT * FROM lt_changes WHERE collection = database;
