@@ -185,8 +185,10 @@ check_uri(const Option *option, const char *value)
 				 errmsg("invalid value for option \"%s\"", option->name),
 				 errdetail("%s.", error.message),
 				 has_credentials ?
-				 errhint("Put credentials in a user mapping: CREATE USER MAPPING FOR ... OPTIONS (username '...', password '...'). A literal @ is written %%40.") :
-				 errhint("A uri looks like mongodb://host1:27017,host2:27017/?replicaSet=rs0; authentication options belong in a user mapping.")));
+				 errhint("Put credentials in a user mapping: CREATE USER MAPPING FOR ... "
+						 "OPTIONS (username '...', password '...'). A literal @ is written %%40.") :
+				 errhint("A uri looks like mongodb://host1:27017,host2:27017/?replicaSet=rs0; "
+						 "authentication options belong in a user mapping.")));
 	if (mt_uri_auth_mechanism(value, mechanism, sizeof(mechanism)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
