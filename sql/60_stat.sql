@@ -34,7 +34,8 @@ COMMENT ON FUNCTION mongo_tail.stat_tail_slots IS
 CREATE VIEW mongo_tail.stat_tail AS
 SELECT t.server,
        s.shard,
-       CASE WHEN t.system_identifier <> c.system_identifier OR t.database <> d.oid THEN 'restored'
+       CASE WHEN t.system_identifier <> c.system_identifier OR t.database <> d.oid
+                 OR NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = t.serverid) THEN 'restored'
             ELSE coalesce(l.state, 'starting') END AS state,
        l.state_since,
        l.pid,
@@ -73,7 +74,8 @@ COMMENT ON VIEW mongo_tail.stat_ring IS
 
 CREATE VIEW mongo_tail.stat_slot AS
 SELECT s.slot, s.server, s.owner, s.namespaces,
-       CASE WHEN s.system_identifier <> c.system_identifier OR s.database <> d.oid THEN 'restored'
+       CASE WHEN s.system_identifier <> c.system_identifier OR s.database <> d.oid
+                 OR NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = s.serverid) THEN 'restored'
             WHEN u.pid IS NOT NULL THEN 'active'
             ELSE 'ok' END AS state,
        u.pid,

@@ -145,9 +145,10 @@ check_oldest(const MtOplogStreamOptions *options, MtStreamError *error)
 			first.data = entry.data;
 			first.len = (uint32_t) entry.len;
 			error->oldest = mt_oplog_entry_ts(first);
-			/* Nothing lies between a time and the next, so an oplog that begins
-			 * with the next has lost nothing. */
-			if (error->oldest > options->after + 1 || options->after_is_entry)
+			/* Nothing fits between a time and the one after it, and nothing was
+			 * before the replica set. */
+			if (options->after_is_entry ||
+				(error->oldest > options->after + 1 && !mt_oplog_entry_is_initial(first)))
 			{
 				error->wanted = options->after;
 				status = MT_STREAM_HISTORY_LOST;
@@ -319,6 +320,7 @@ mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError *error)
 		return status;
 	stream->walk = ahead;
 	stream->last_ts = mt_oplog_entry_ts(entry);
+	stream->scanned_to = Max(stream->scanned_to, stream->last_ts);
 	stream->entries++;
 	stream->entry_bytes += entry.len;
 	return MT_STREAM_OK;

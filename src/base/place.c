@@ -19,6 +19,7 @@ mt_place_resolve(MtConnection *connection, const char *server, const MtServerOpt
 	MtMongoError error;
 	MtByteBuffer entry = {NULL, 0, 0};
 	MtSlice		first;
+	bool		is_complete = false;
 
 	if (!mt_oplog_majority_point(connection, &point, &error))
 		mt_remote_error(&error, server, "find the place in the oplog");
@@ -30,14 +31,17 @@ mt_place_resolve(MtConnection *connection, const char *server, const MtServerOpt
 	first.data = entry.data;
 	first.len = (uint32) entry.len;
 	if (entry.len > 0)
+	{
 		oldest = mt_oplog_entry_ts(first);
+		is_complete = mt_oplog_entry_is_initial(first);
+	}
 	mt_byte_buffer_free(&entry);
 
 	/* 'oldest' begins with the first entry itself. */
 	if (mt_position_is_oldest(after))
 		return oldest > 0 ? oldest - 1 : 0;
 	wanted = mt_position_cluster_time(after);
-	if (wanted < oldest)
+	if (wanted + 1 < oldest && !is_complete)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the oplog of server \"%s\" no longer holds %u.%u", server,

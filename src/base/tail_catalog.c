@@ -172,25 +172,24 @@ read_tail(uint64 i)
 	}
 
 	/* The row knows the server by its name, which survives a dump; the oid is
-	 * only good where the row was made. */
+	 * only good where the row was made, and while that server lives. */
+	if (GetForeignServerExtended(tail->serverid, FSV_MISSING_OK) == NULL)
+		tail->adopted = false;
 	if (!tail->adopted)
 		tail->serverid = get_foreign_server_oid(NameStr(tail->server), true);
 	return tail;
 }
 
-MtTail *
-mt_tail_catalog_load(const char *server, bool missing_ok)
+/* The tail that a condition on $1 finds, in the caller's context, or NULL. */
+static MtTail *
+load_one(const char *sql, Oid type, Datum value)
 {
 	MtCatalogScope scope;
 	MemoryContext caller = CurrentMemoryContext;
 	MtTail	   *tail = NULL;
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
 
-	values[0] = mt_catalog_name_datum(server);
 	mt_catalog_enter(&scope);
-	mt_catalog_run("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t WHERE t.server = $1",
-		1, types, values, NULL, true, SPI_OK_SELECT);
+	mt_catalog_run(sql, 1, &type, &value, NULL, true, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 	{
 		MemoryContext spi = MemoryContextSwitchTo(caller);
@@ -199,6 +198,24 @@ mt_tail_catalog_load(const char *server, bool missing_ok)
 		MemoryContextSwitchTo(spi);
 	}
 	mt_catalog_leave(&scope);
+	return tail;
+}
+
+MtTail *
+mt_tail_catalog_load_server(Oid serverid)
+{
+	MtTail	   *tail = load_one("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t WHERE t.serverid = $1",
+								OIDOID, ObjectIdGetDatum(serverid));
+
+	return tail != NULL && tail->adopted ? tail : NULL;
+}
+
+MtTail *
+mt_tail_catalog_load(const char *server, bool missing_ok)
+{
+	MtTail	   *tail = load_one("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t WHERE t.server = $1",
+								NAMEOID, mt_catalog_name_datum(server));
+
 	if (tail == NULL && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -309,18 +326,23 @@ mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at)
 }
 
 void
-mt_tail_catalog_set_resume(const char *server, const char *shard, uint64 resume_time)
+mt_tail_catalog_set_resume(Oid serverid, int64 version, const char *shard, uint64 resume_time)
 {
 	MtCatalogScope scope;
-	Oid			types[3] = {NAMEOID, TEXTOID, INT8OID};
-	Datum		values[3];
+	Oid			types[4] = {OIDOID, TEXTOID, INT8OID, INT8OID};
+	Datum		values[4];
 
-	values[0] = mt_catalog_name_datum(server);
+	values[0] = ObjectIdGetDatum(serverid);
 	values[1] = CStringGetTextDatum(shard);
 	values[2] = Int64GetDatum((int64) resume_time);
+	values[3] = Int64GetDatum(version);
 	mt_catalog_enter(&scope);
-	mt_catalog_run("UPDATE mongo_tail.tail_shard SET resume_time = $3::mongo_tail.cluster_time "
-		"WHERE server = $1 AND shard = $2", 3, types, values, NULL, false, SPI_OK_UPDATE);
+	mt_catalog_run("WITH place AS (SELECT s.server, s.shard FROM mongo_tail.tail_shard s "
+		"JOIN mongo_tail.tail t USING (server) WHERE t.serverid = $1 AND t.version = $4 "
+		"AND s.shard = $2 FOR UPDATE OF s SKIP LOCKED) "
+		"UPDATE mongo_tail.tail_shard s SET resume_time = $3::mongo_tail.cluster_time "
+		"FROM place WHERE s.server = place.server AND s.shard = place.shard",
+		4, types, values, NULL, false, SPI_OK_UPDATE);
 	mt_catalog_leave(&scope);
 }
 
@@ -339,6 +361,22 @@ mt_tail_catalog_rename(Oid serverid, const char *new_name)
 	mt_catalog_run("UPDATE mongo_tail.tail SET server = $2 WHERE serverid = $1 AND server <> $2 "
 		"AND system_identifier = $3 AND database = $4",
 		4, types, values, NULL, false, SPI_OK_UPDATE);
+	mt_catalog_leave(&scope);
+}
+
+void
+mt_tail_catalog_forget_dropped(void)
+{
+	MtCatalogScope scope;
+	Oid			types[2] = {INT8OID, OIDOID};
+	Datum		values[2];
+
+	values[0] = Int64GetDatum((int64) mt_catalog_system_identifier());
+	values[1] = ObjectIdGetDatum(MyDatabaseId);
+	mt_catalog_enter(&scope);
+	mt_catalog_run("DELETE FROM mongo_tail.tail t WHERE t.system_identifier = $1 AND t.database = $2 "
+		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = t.serverid)",
+		2, types, values, NULL, false, SPI_OK_DELETE);
 	mt_catalog_leave(&scope);
 }
 

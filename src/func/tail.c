@@ -274,6 +274,29 @@ mongo_tail_stop_tail(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* How far all shards of a tail have been scanned. */
+static uint64
+scanned_to(const MtTail *tail)
+{
+	uint64		least = PG_UINT64_MAX;
+
+	for (int i = 0; i < tail->n_shards; i++)
+	{
+		MtTailSlot *slot = mt_tail_slot_find(MyDatabaseId, tail->serverid, tail->shards[i].id);
+		MtRing	   *ring = slot ? mt_tail_ring(slot, tail->version) : NULL;
+		uint64		point = tail->shards[i].resume_time;
+		MtRingWindow window;
+
+		if (ring != NULL)
+		{
+			mt_ring_window(ring, &window);
+			point = Max(point, window.scanned_to);
+		}
+		least = Min(least, point);
+	}
+	return least;
+}
+
 Datum
 mongo_tail_pause_tail(PG_FUNCTION_ARGS)
 {
@@ -281,7 +304,7 @@ mongo_tail_pause_tail(PG_FUNCTION_ARGS)
 
 	if (!tail->paused)
 	{
-		mt_tail_catalog_set_paused(NameStr(tail->server), true, tail->shards[0].resume_time);
+		mt_tail_catalog_set_paused(NameStr(tail->server), true, scanned_to(tail));
 		mt_tail_request_scan_at_commit();
 	}
 	PG_RETURN_VOID();
@@ -306,7 +329,9 @@ mongo_tail_seek_tail(PG_FUNCTION_ARGS)
 	MtTail	   *tail = changeable_tail(NameStr(*PG_GETARG_NAME(0)));
 
 	locate_tail(tail, tail->owner, PG_GETARG_MT_POSITION(1));
-	tail->version++;
+	tail->version = Max(tail->version + 1, GetCurrentTimestamp());
+	if (tail->paused)
+		tail->paused_at = tail->start_time;
 	mt_tail_catalog_store(tail);
 	mt_tail_request_scan_at_commit();
 	return place_datum(tail->start_time);
@@ -321,7 +346,7 @@ mongo_tail_adopt_tail(PG_FUNCTION_ARGS)
 	{
 		tail->serverid = usable_server(NameStr(tail->server))->serverid;
 		check_owner(tail->owner);
-		tail->version++;
+		tail->version = Max(tail->version + 1, GetCurrentTimestamp());
 		mt_tail_catalog_store(tail);
 		mt_tail_request_scan_at_commit();
 	}

@@ -215,6 +215,27 @@ mt_bson_value_length(uint8_t type, const uint8_t *p, size_t left)
 	return n <= left ? (int64_t) n : -1;
 }
 
+/*
+ * The first 0 byte of [p, end), or NULL.  Names are short: eight bytes are
+ * looked at in one step, where a call of memchr would cost more than the rest
+ * of the element.
+ */
+static inline const uint8_t *
+mt_bson_name_end(const uint8_t *p, const uint8_t *end)
+{
+	if (end - p >= 8)
+	{
+		uint64_t	word = mt_le64(p);
+		uint64_t	zeros = (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
+
+		/* the lowest bit that is set belongs to the first 0; higher ones may lie */
+		if (zeros != 0)
+			return p + (__builtin_ctzll(zeros) >> 3);
+		p += 8;
+	}
+	return memchr(p, 0, (size_t) (end - p));
+}
+
 /* The next element. */
 static inline MtWalkResult
 mt_walk_next(MtWalk *walk, MtElement *element)
@@ -226,7 +247,7 @@ mt_walk_next(MtWalk *walk, MtElement *element)
 	if (p >= walk->end)
 		return p == walk->end ? MT_WALK_END : MT_WALK_CORRUPT;
 	element->type = *p++;
-	nul = memchr(p, 0, (size_t) (walk->end - p));
+	nul = mt_bson_name_end(p, walk->end);
 	if (nul == NULL)
 		return MT_WALK_CORRUPT;
 	element->name = (const char *) p;

@@ -331,3 +331,21 @@ mt_oplog_entry_ts(MtSlice bson)
 		return 0;
 	return mt_le64(e.value);
 }
+
+bool
+mt_oplog_entry_is_initial(MtSlice bson)
+{
+	static const char msg[] = "initiating set";
+	MtOplogEntry entry;
+	MtOplogError error;
+	MtElement	element;
+	MtSlice		text;
+
+	if (mt_oplog_entry_parse(bson, &entry, &error) != MT_OPLOG_OK ||
+		entry.op.len != 1 || entry.op.data[0] != 'n' || entry.o.len == 0 ||
+		mt_bson_find(entry.o, "msg", 3, &element) != MT_WALK_ELEMENT ||
+		element.type != MT_BSON_STRING)
+		return false;
+	text = mt_element_text(&element);
+	return text.len == sizeof msg - 1 && memcmp(text.data, msg, text.len) == 0;
+}

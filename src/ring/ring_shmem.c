@@ -74,17 +74,6 @@ mt_ring_shmem_round(int64 bytes)
 	return rounded;
 }
 
-MtRing *
-mt_ring_shmem_create(uint64 data_bytes, dsm_handle *handle)
-{
-	dsm_segment *segment = dsm_create(mt_ring_size(data_bytes), 0);
-
-	dsm_pin_segment(segment);
-	dsm_pin_mapping(segment);
-	*handle = dsm_segment_handle(segment);
-	return mt_ring_init(dsm_segment_address(segment), data_bytes);
-}
-
 /* Make mappings[key] exist. */
 static MtRingMapping *
 mapping_of(int key)
@@ -106,25 +95,51 @@ mapping_of(int key)
 	return &mappings[key];
 }
 
+/* Let the key's mapping be this one, pinned for the life of the process. */
+static MtRing *
+keep_mapping(MtRingMapping *mapping, dsm_segment *segment, dsm_handle handle)
+{
+	dsm_pin_mapping(segment);
+	mapping->segment = segment;
+	mapping->handle = handle;
+	return dsm_segment_address(segment);
+}
+
+static void
+give_up_mapping(MtRingMapping *mapping)
+{
+	detach_retired();
+	if (mapping->segment != NULL)
+		retire_mapping(mapping->segment);
+	mapping->segment = NULL;
+}
+
+MtRing *
+mt_ring_shmem_create(int key, uint64 data_bytes, dsm_handle *handle)
+{
+	MtRingMapping *mapping = mapping_of(key);
+	dsm_segment *segment;
+	MtRing	   *ring;
+
+	give_up_mapping(mapping);
+	segment = dsm_create(mt_ring_size(data_bytes), 0);
+	dsm_pin_segment(segment);
+	*handle = dsm_segment_handle(segment);
+	ring = keep_mapping(mapping, segment, *handle);
+	return mt_ring_init(ring, data_bytes);
+}
+
 MtRing *
 mt_ring_shmem_attach(int key, dsm_handle handle)
 {
 	MtRingMapping *mapping = mapping_of(key);
+	dsm_segment *segment;
 
 	if (mapping->segment != NULL && mapping->handle == handle)
 		return dsm_segment_address(mapping->segment);
-	detach_retired();
-	if (mapping->segment != NULL)
-	{
-		retire_mapping(mapping->segment);
-		mapping->segment = NULL;
-	}
-	mapping->segment = dsm_attach(handle);
-	if (mapping->segment == NULL)
-		return NULL;
-	dsm_pin_mapping(mapping->segment);
-	mapping->handle = handle;
-	return dsm_segment_address(mapping->segment);
+	give_up_mapping(mapping);
+	segment = dsm_attach(handle);
+	return segment ? keep_mapping(mapping, segment, handle) : NULL;
 }
 
 void

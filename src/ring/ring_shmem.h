@@ -17,8 +17,8 @@
 /* The next power of two of at least 4096 that holds bytes. */
 extern uint64 mt_ring_shmem_round(int64 bytes);
 
-/* Make a ring in a new pinned segment, mapped for the life of this process. */
-extern MtRing *mt_ring_shmem_create(uint64 data_bytes, dsm_handle *handle);
+/* Make a ring in a new pinned segment, and map it as attach does. */
+extern MtRing *mt_ring_shmem_create(int key, uint64 data_bytes, dsm_handle *handle);
 
 /* Map a ring, NULL when the segment is gone.  key is any number below the
  * number of slots: one mapping is kept for each. */

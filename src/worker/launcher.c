@@ -79,9 +79,9 @@ leave(int code, Datum arg)
 	LWLockRelease(mt_tail_shared->lock);
 }
 
-/* The databases that one can connect to. */
+/* The databases, or only those that one can connect to. */
 static List *
-list_databases(void)
+list_databases(bool connectable)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *databases = NIL;
@@ -97,7 +97,7 @@ list_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (database->datallowconn)
+		if (database->datallowconn || !connectable)
 		{
 			MemoryContext old = MemoryContextSwitchTo(caller);
 
@@ -110,6 +110,24 @@ list_databases(void)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return databases;
+}
+
+/* The slots of databases that are gone are free. */
+static void
+forget_dropped_databases(void)
+{
+	List	   *databases = list_databases(false);
+
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < mt_tail_shared->n_slots; i++)
+	{
+		MtTailSlot *slot = &mt_tail_shared->slots[i];
+
+		if (slot->used && !list_member_oid(databases, slot->database))
+			slot->stop = true;
+	}
+	LWLockRelease(mt_tail_shared->lock);
+	list_free(databases);
 }
 
 static bool
@@ -146,11 +164,13 @@ scan_database(Oid database)
 	return true;
 }
 
-/* Take the list of databases to scan, and scan them; false: come again. */
+/* Take the list of databases to scan, and scan them; false: come again.  A
+ * database that nobody can connect to is not scanned. */
 static bool
 run_scans(void)
 {
-	List	   *databases = NIL;
+	List	   *databases;
+	List	   *wanted = NIL;
 	ListCell   *cell;
 	bool		all;
 	bool		complete = true;
@@ -159,16 +179,20 @@ run_scans(void)
 	all = mt_tail_shared->rescan_all;
 	mt_tail_shared->rescan_all = false;
 	for (int i = 0; i < mt_tail_shared->n_rescans && !all; i++)
-		databases = lappend_oid(databases, mt_tail_shared->rescans[i]);
+		wanted = lappend_oid(wanted, mt_tail_shared->rescans[i]);
 	mt_tail_shared->n_rescans = 0;
 	LWLockRelease(mt_tail_shared->lock);
+	if (!all && wanted == NIL)
+		return true;
 
-	if (all)
-		databases = list_databases();
+	forget_dropped_databases();
+	databases = list_databases(true);
 	foreach(cell, databases)
 	{
 		if (ShutdownRequestPending)
 			break;
+		if (!all && !list_member_oid(wanted, lfirst_oid(cell)))
+			continue;
 		if (!scan_database(lfirst_oid(cell)))
 		{
 			mt_tail_request_scan(lfirst_oid(cell));
@@ -176,7 +200,19 @@ run_scans(void)
 		}
 	}
 	list_free(databases);
+	list_free(wanted);
 	return complete;
+}
+
+static bool
+scans_pending(void)
+{
+	bool		pending;
+
+	LWLockAcquire(mt_tail_shared->lock, LW_SHARED);
+	pending = mt_tail_shared->rescan_all || mt_tail_shared->n_rescans > 0;
+	LWLockRelease(mt_tail_shared->lock);
+	return pending;
 }
 
 static bool
@@ -209,6 +245,10 @@ schedule_relaunch(MtTailSlot *slot, TimestampTz now)
 		slot->launch_failures = 0;
 	for (int i = 0; i < slot->launch_failures && wait_ms < RELAUNCH_MAX_MS; i++)
 		wait_ms *= 2;
+	/* It ended before it had anything to say of its own: it could not log in. */
+	if (slot->launch_failures > 0 && mt_tail_status(slot) == MT_TAIL_STARTING)
+		mt_tail_set_status(slot, MT_TAIL_STARTING,
+						   "the tail's worker could not start; the log of PostgreSQL says why");
 	slot->launch_failures++;
 	slot->next_launch = TimestampTzPlusMilliseconds(now, Min(wait_ms, RELAUNCH_MAX_MS));
 }
@@ -298,14 +338,22 @@ mongo_tail_launcher_main(Datum arg)
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	mt_tail_shared->launcher_latch = MyLatch;
 	mt_tail_shared->launcher_pid = MyProcPid;
+	mt_tail_shared->rescan_all = true;	/* a launcher before may have lost some */
 	LWLockRelease(mt_tail_shared->lock);
 	before_shmem_exit(leave, (Datum) 0);
 
 	while (!ShutdownRequestPending)
 	{
-		bool		scanned = run_scans();
-		long		due_ms = supervise();
+		bool		scanned;
+		long		due_ms;
 
+		/* Waiting for a scan takes what our latch was set for meanwhile. */
+		do
+			scanned = run_scans();
+		while (scanned && scans_pending() && !ShutdownRequestPending);
+		due_ms = supervise();
+		if (ShutdownRequestPending)
+			break;				/* its latch may have been taken, too */
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 scanned ? due_ms : Min(due_ms, RELAUNCH_MS), PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
@@ -316,5 +364,6 @@ mongo_tail_launcher_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 	}
-	proc_exit(0);
+	/* Not 0, after which a launcher that was terminated would not come again. */
+	proc_exit(1);
 }

@@ -3,12 +3,13 @@
  *		A scan: bring the slots in line with one database's catalog.
  *
  * Runs in a worker of its own, because only a process that is connected to a
- * database can read its tables.  It also mends what DDL left behind: rows of
- * servers that were dropped go, rows of servers that were renamed follow.
+ * database can read its tables.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -16,9 +17,9 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -92,6 +93,31 @@ find_or_assign(const MtTail *tail, const MtTailShard *shard)
 	return free_slot;
 }
 
+/*
+ * A number that changes when the options of the tail's server or of its
+ * owner's user mapping do.
+ */
+static void
+set_options_stamp(MtTail *tail)
+{
+	static const int caches[] = {FOREIGNSERVEROID, USERMAPPINGUSERSERVER, USERMAPPINGUSERSERVER};
+	Datum		keys[3][2] = {
+		{ObjectIdGetDatum(tail->serverid), (Datum) 0},
+		{ObjectIdGetDatum(tail->owner), ObjectIdGetDatum(tail->serverid)},
+		{ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(tail->serverid)}
+	};
+
+	for (int i = 0; i < (int) lengthof(caches); i++)
+	{
+		HeapTuple	tuple = SearchSysCache(caches[i], keys[i][0], keys[i][1], (Datum) 0, (Datum) 0);
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		tail->options_stamp = hash_combine(tail->options_stamp, HeapTupleHeaderGetRawXmin(tuple->t_data));
+		ReleaseSysCache(tuple);
+	}
+}
+
 /* Make the slots of this database say what its tails say. */
 static void
 write_slots(List *tails)
@@ -123,6 +149,7 @@ write_slots(List *tails)
 			slot->owner = tail->owner;
 			slot->server = tail->server;
 			slot->version = tail->version;
+			slot->options_stamp = tail->options_stamp;
 			slot->paused = tail->paused;
 		}
 	}
@@ -142,11 +169,10 @@ write_slots(List *tails)
 				 errhint("Increase mongo_tail.max_tails and restart PostgreSQL.")));
 }
 
-/* Follow renamed servers and forget dropped ones; what is left. */
-static List *
+/* Follow servers that were renamed where our hooks did not see it. */
+static void
 mend_catalog(List *tails)
 {
-	List	   *kept = NIL;
 	ListCell   *cell;
 
 	foreach(cell, tails)
@@ -154,24 +180,14 @@ mend_catalog(List *tails)
 		MtTail	   *tail = lfirst(cell);
 		ForeignServer *server;
 
-		if (tail->adopted)
-		{
-			server = GetForeignServerExtended(tail->serverid, FSV_MISSING_OK);
-			if (server == NULL)
-			{
-				ereport(LOG, (errmsg("tail of dropped server \"%s\" ends", NameStr(tail->server))));
-				mt_tail_catalog_delete(NameStr(tail->server));
-				continue;
-			}
-			if (strcmp(server->servername, NameStr(tail->server)) != 0)
-			{
-				mt_tail_catalog_rename(tail->serverid, server->servername);
-				namestrcpy(&tail->server, server->servername);
-			}
-		}
-		kept = lappend(kept, tail);
+		if (!tail->adopted)
+			continue;
+		server = GetForeignServer(tail->serverid);
+		if (strcmp(server->servername, NameStr(tail->server)) == 0)
+			continue;
+		mt_tail_catalog_rename(tail->serverid, server->servername);
+		namestrcpy(&tail->server, server->servername);
 	}
-	return kept;
 }
 
 void
@@ -187,8 +203,12 @@ mongo_tail_scan_main(Datum arg)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (OidIsValid(mt_catalog_relation("tail")))
 	{
-		tails = mend_catalog(mt_tail_catalog_load_all());
-		mt_slot_catalog_mend();
+		ListCell   *cell;
+
+		tails = mt_tail_catalog_load_all();
+		mend_catalog(tails);
+		foreach(cell, tails)
+			set_options_stamp(lfirst(cell));
 	}
 	write_slots(tails);
 	PopActiveSnapshot();

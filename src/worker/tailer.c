@@ -70,6 +70,7 @@ typedef struct MtTailer
 	/* of the tailer */
 	Oid			owner;			/* whom it runs as */
 	int			backoff_ms;
+	uint32		options_stamp;	/* the slot's, when the options were read */
 	MtTailStatus logged;		/* the last state that the log knows */
 } MtTailer;
 
@@ -82,7 +83,7 @@ must_exit(void)
 {
 	MtTailSlot *slot = tailer.slot;
 
-	return ShutdownRequestPending || slot->stop || slot->held || slot->owner != tailer.owner;
+	return ProcDiePending || slot->stop || slot->held || slot->owner != tailer.owner;
 }
 
 /* Is the session's plan no longer the tail's? */
@@ -90,7 +91,22 @@ static bool
 plan_changed(void)
 {
 	return must_exit() || tailer.slot->paused ||
-		(tailer.tail != NULL && tailer.slot->version != tailer.tail->version);
+		(tailer.tail != NULL && (tailer.slot->version != tailer.tail->version ||
+								 tailer.slot->options_stamp != tailer.options_stamp));
+}
+
+/* Interrupts and signals, where the driver is not on the stack.  A worker that
+ * is asked to end does so at the loop's head, without a FATAL in the log. */
+static void
+serve_interrupts(void)
+{
+	if (!ProcDiePending)
+		CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
 }
 
 /* Sleep until something is asked or the time is over. */
@@ -100,12 +116,7 @@ nap(long wait_ms)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (wait_ms >= 0 ? WL_TIMEOUT : 0),
 					 wait_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	serve_interrupts();
 }
 
 /* ---- states ---- */
@@ -162,7 +173,7 @@ retry_later(const char *message)
 static void
 fail(const char *message)
 {
-	int64		version = tailer.slot->version;
+	int64		version = tailer.tail->version;
 
 	enter_state(MT_TAIL_FAILED, message);
 	while (!must_exit() && tailer.slot->version == version)
@@ -195,10 +206,12 @@ load_plan(void)
 	MemoryContext old;
 	char		message[256];
 
+	tailer.options_stamp = tailer.slot->options_stamp;
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	old = MemoryContextSwitchTo(tailer.session_context);
-	tailer.tail = mt_tail_catalog_load(NameStr(tailer.slot->server), true);
+	tailer.tail = mt_tail_catalog_load_server(tailer.slot->serverid);
 	tailer.shard = NULL;
 	for (int i = 0; tailer.tail != NULL && i < tailer.tail->n_shards; i++)
 		if (tailer.tail->shards[i].id == tailer.slot->shard_id)
@@ -278,7 +291,7 @@ open_ring(void)
 	SpinLockRelease(&slot->mutex);
 	tailer.ring = mt_tail_ring(slot, -1);
 	if (tailer.ring == NULL || mt_ring_data_bytes(tailer.ring) != data_bytes)
-		tailer.ring = mt_ring_shmem_create(data_bytes, &handle);
+		tailer.ring = mt_ring_shmem_create(mt_tail_slot_index(slot), data_bytes, &handle);
 	else
 		mt_ring_writer_attach(tailer.ring);
 	covered_from.time = tailer.shard->resume_time;
@@ -382,6 +395,7 @@ in_transaction(void (*chore) (void))
 
 	PG_TRY();
 	{
+		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		chore();
@@ -405,7 +419,8 @@ in_transaction(void (*chore) (void))
 static void
 store_resume_time(void)
 {
-	mt_tail_catalog_set_resume(NameStr(tailer.tail->server), tailer.shard->name, tailer.stored_time);
+	mt_tail_catalog_set_resume(tailer.tail->serverid, tailer.tail->version, tailer.shard->name,
+							   tailer.stored_time);
 }
 
 static void
@@ -420,6 +435,17 @@ is_due(TimestampTz last, int interval_ms, TimestampTz now)
 	return last == 0 || TimestampDifferenceMilliseconds(last, now) >= interval_ms;
 }
 
+static void
+notify_now(TimestampTz now)
+{
+	if (in_transaction(send_notify))
+		pg_atomic_fetch_add_u64(&tailer.slot->notifies, 1);
+	else
+		pg_atomic_fetch_add_u64(&tailer.slot->notify_failures, 1);
+	tailer.notified_at = now;
+	tailer.notify_pending = false;
+}
+
 /*
  * NOTIFY at most once in notify_ms; a notification that must wait shortens
  * the next await.
@@ -432,14 +458,7 @@ notify_listeners(TimestampTz now)
 	if (!tailer.notify_pending)
 		return;
 	if (is_due(tailer.notified_at, tailer.tail->notify_ms, now))
-	{
-		if (in_transaction(send_notify))
-			pg_atomic_fetch_add_u64(&tailer.slot->notifies, 1);
-		else
-			pg_atomic_fetch_add_u64(&tailer.slot->notify_failures, 1);
-		tailer.notified_at = now;
-		tailer.notify_pending = false;
-	}
+		notify_now(now);
 	else
 		await_ms = Min(await_ms, tailer.tail->notify_ms -
 					   (int) TimestampDifferenceMilliseconds(tailer.notified_at, now) + 1);
@@ -505,6 +524,23 @@ commit_batch(uint64 *entries_before, uint64 *bytes_before)
 		mt_tail_wake_readers(slot);
 		tailer.notify_pending = tailer.tail->notify_channel != NULL;
 	}
+	else if (pg_atomic_read_u32(&slot->watermark_waiters) > 0)
+		mt_tail_wake_readers(slot);
+}
+
+/*
+ * What was fed before the session ended is seen and stays seen, and who
+ * listens may have to live with it for a while.
+ */
+static void
+settle(uint64 *entries_before, uint64 *bytes_before)
+{
+	commit_batch(entries_before, bytes_before);
+	if (ProcDiePending)
+		return;
+	if (tailer.notify_pending)
+		notify_now(GetCurrentTimestamp());
+	store_progress(GetCurrentTimestamp(), true);
 }
 
 static void
@@ -525,6 +561,7 @@ stream_changes(void)
 			status = mt_oplog_stream_feed(tailer.stream, &error);
 		if (status != MT_STREAM_BATCH_END)
 		{
+			settle(&entries, &bytes);
 			end_session(status, &error);
 			return;
 		}
@@ -534,14 +571,9 @@ stream_changes(void)
 		notify_listeners(now);
 		store_progress(now, false);
 		look_at_oldest(now);
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		serve_interrupts();
 	}
-	store_progress(GetCurrentTimestamp(), true);
+	settle(&entries, &bytes);
 }
 
 static void
@@ -642,7 +674,8 @@ mongo_tail_tailer_main(Datum arg)
 	int			index = DatumGetInt32(arg);
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	/* Also in the middle of a transaction that waits for a lock. */
+	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	if (!claim_slot(index))
 		proc_exit(0);

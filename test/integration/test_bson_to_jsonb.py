@@ -127,7 +127,7 @@ SCALARS = [
     lambda rng: rng.random() < 0.5,
     lambda rng: None,
     lambda rng: bson.ObjectId(rng.randbytes(12)),
-    lambda rng: bson.Binary(rng.randbytes(rng.randint(0, 50)), rng.choice([0, 1, 2, 5, 6, 0x80, 0xFF])),
+    lambda rng: bson.Binary(rng.randbytes(rng.randint(0, rng.choice([50, 2000]))), rng.choice([0, 1, 2, 5, 6, 0x80, 0xFF])),
     lambda rng: bson.Binary(rng.randbytes(16), rng.choice([3, 4])),
     lambda rng: bson.Regex(random_text(rng), rng.choice(["", "i", "imx", "xsm"])),
     lambda rng: bson.Timestamp(rng.randrange(2**32), rng.randrange(2**32)),
@@ -353,7 +353,9 @@ def test_corrupt(pg):
     assert "unknown type at byte 12 of" in error.diag.message_detail
     # a length that claims all but the string's NUL
     assert error_of(pg, document_of(element(0x02, b"s", b"\xff\xff\xff\x7fabc\0"))).sqlstate == CORRUPT
-    assert error_of(pg, document_of(element(0x0F, b"c", struct.pack("<i", 14) + string_value(b"abcde") + b"\0"))).sqlstate == CORRUPT
+    # a code with scope whose parts are longer, then shorter than it says
+    for size, parts in ((14, string_value(b"abcde")), (16, string_value(b"a") + document_of() + b"\0")):
+        assert error_of(pg, document_of(element(0x0F, b"c", struct.pack("<i", size) + parts))).sqlstate == CORRUPT
 
 
 def mutate(rng, document):

@@ -32,7 +32,7 @@ work=$(mktemp -d /var/tmp/mongo_tail_$kind.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-cp -r test/sql test/specs test/data test/expected test/postgresql.conf "$work" 2>/dev/null || true
+cp -r expected test/sql test/specs test/data test/postgresql.conf "$work" 2>/dev/null || true
 chmod 755 "$work"
 if [ "$kind" = isolation ]; then
 	"${MT_VENV:?}/bin/python" test/lab/seed_isolation.py
@@ -59,9 +59,9 @@ mkdir -p "build/log/$kind"
 cp -r "$work"/regression.* "$work"/results "$work"/log "build/log/$kind/" 2>/dev/null || true
 if [ -n "${MT_ACCEPT:-}" ]; then
 	for name in "${names[@]}"; do
-		cp "$work/results/$name.out" test/expected/
+		cp "$work/results/$name.out" expected/
 	done
-	echo "accepted into test/expected/: ${names[*]}"
+	echo "accepted into expected/: ${names[*]}"
 elif [ $rc -ne 0 ]; then
 	head -n 400 "build/log/$kind/regression.diffs" 2>/dev/null || true
 	echo "results and the server's log: build/log/$kind"
