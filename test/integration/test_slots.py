@@ -1,5 +1,8 @@
 """Slots: exactly once, in the consumer's own transaction."""
 
+import os
+import shutil
+import subprocess
 import threading
 import time
 
@@ -480,6 +483,68 @@ def test_restored_until_adopted(pg, slot, insert, settled):
         assert "adopt_slot" in caught.value.diag.message_hint
     pg.execute("SELECT mongo_tail.adopt_slot(%s)", (slot,))
     assert get(pg, slot) == [1]
+
+
+def test_dump_and_restore(pg_server, database, pg, tail, slot, insert, settled, unused_name):
+    insert(1, 2)
+    settled(slot, 2)
+    assert get(pg, slot, 1) == [1]
+    copy = pg_server.create_database(unused_name("copy_"))
+    try:
+        dump = subprocess.run([pg_server.bindir / "pg_dump", "-h", pg_server.socket_directory, "-p", str(pg_server.port),
+                               "-U", "postgres", database], check=True, capture_output=True, text=True).stdout
+        pg_server.psql(dump, copy)
+        with pg_server.connect(copy) as c:
+            assert c.execute("SELECT state FROM mongo_tail.stat_slot WHERE slot = %s", (slot,)).fetchone()[0] == "restored"
+            assert position(c, slot) == position(pg, slot)
+            with pytest.raises(errors.ObjectNotInPrerequisiteState, match="restored"):
+                get(c, slot)
+            # The tail first, else the slot finds nothing that runs.
+            c.execute("SELECT mongo_tail.adopt_slot(%s)", (slot,))
+            with pytest.raises(errors.ObjectNotInPrerequisiteState) as caught:
+                get(c, slot)
+            assert "adopt_tail" in caught.value.diag.message_hint
+            c.execute("SELECT mongo_tail.adopt_tail(%s)", (tail,))
+            # Each consumes for itself from here on.
+            assert get(c, slot) == [2]
+            assert get(pg, slot) == [2]
+    finally:
+        pg_server.drop_database(copy)
+
+
+def test_standby(make_postgres, mongo_server, mongo, fresh_namespace, new_server, wait_until):
+    """peek_changes works there, by the oplog; nothing that consumes does; after promotion all does."""
+    primary = make_postgres()
+    with primary.connect() as c:
+        c.execute("CREATE EXTENSION mongo_tail")
+        new_server(c, "mongo", mongo_server.uri)
+        c.execute("SELECT mongo_tail.start_tail('mongo', %s)", ([f"{fresh_namespace}.*"],))
+        c.execute("SELECT mongo_tail.create_slot('s', 'mongo')")
+        for i in range(5):
+            mongo[fresh_namespace].items.insert_one({"_id": i})
+        wait_until(lambda: get(c, "s", 2) == [0, 1])
+    standby = make_postgres(start=False)
+    shutil.rmtree(standby.data)
+    command = [primary.bindir / "pg_basebackup", "-h", primary.socket_directory, "-p", str(primary.port), "-U", "postgres",
+               "-D", standby.data, "-R", "-c", "fast"]
+    subprocess.run(["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else command,
+                   check=True, capture_output=True, cwd="/")
+    standby.configure(port=standby.port, unix_socket_directories=str(standby.socket_directory))
+    standby.start()
+    with standby.connect() as c:
+        assert peek(c, "s") == [2, 3, 4]
+        for call in ("get_changes('s')", "advance_slot('s', 'now')", "drop_slot('s')", "create_slot('t', 'mongo')"):
+            with pytest.raises(errors.ReadOnlySqlTransaction):
+                c.execute(f"SELECT mongo_tail.{call}")
+        mongo[fresh_namespace].items.insert_one({"_id": 5})
+        wait_until(lambda: peek(c, "s") == [2, 3, 4, 5])
+        primary.stop("immediate")
+        c.execute("SELECT pg_promote()")
+        wait_until(lambda: not c.execute("SELECT pg_is_in_recovery()").fetchone()[0])
+    with standby.connect() as c:
+        seen = []
+        wait_until(lambda: seen.extend(get(c, "s", wait="1s")) or len(seen) >= 4)
+        assert seen == [2, 3, 4, 5]
 
 
 # ---- views ----
