@@ -68,11 +68,11 @@ def settled(pg, wait_until):
     return wait
 
 
-def transaction(mongo, database, ids, other=()):
+def transaction(mongo, database, ids, other=(), filler=""):
     """One transaction that inserts into items, and into other."""
     with mongo.start_session() as session, session.start_transaction():
         for i in ids:
-            mongo[database].items.insert_one({"_id": i}, session=session)
+            mongo[database].items.insert_one({"_id": i, "filler": filler}, session=session)
         for i in other:
             mongo[database].other.insert_one({"_id": i}, session=session)
 
@@ -147,10 +147,15 @@ def test_until(pg, slot, insert, settled):
     third = pg.execute('SELECT "position"::text FROM mongo_tail.peek_changes(%s) OFFSET 2 LIMIT 1', (slot,)).fetchone()[0]
     rows = pg.execute("SELECT (document_key->>'_id')::int FROM mongo_tail.get_changes(%s, until => %s)", (slot, third))
     assert [r[0] for r in rows] == [0, 1, 2]
+    # Just before everything at a time: that time's change is still to come.
+    fourth = pg.execute("SELECT cluster_time::text || '/00000000/0' FROM mongo_tail.peek_changes(%s) OFFSET 1 LIMIT 1",
+                        (slot,)).fetchone()[0]
+    rows = pg.execute("SELECT (document_key->>'_id')::int FROM mongo_tail.get_changes(%s, until => %s)", (slot, fourth))
+    assert [r[0] for r in rows] == [3]
     # The same end again consumes nothing, and so does one before.
     for until in (third, "oldest", "2020-01-01"):
         assert pg.execute("SELECT * FROM mongo_tail.get_changes(%s, until => %s)", (slot, until)).fetchall() == []
-    assert get(pg, slot) == [3, 4, 5]
+    assert get(pg, slot) == [4, 5]
 
 
 # ---- MongoDB's transactions ----
@@ -211,6 +216,7 @@ def test_rollback_unconsumes(pg, connect, slot, insert, settled):
 def test_second_session_fails_at_once(pg, connect, slot, insert, settled):
     insert(1, 2)
     settled(slot, 2)
+    pg.execute("SET statement_timeout = '5s'")
     other = connect(autocommit=False)
     assert get(other, slot, 1) == [1]
     for statement in ("SELECT mongo_tail.get_changes(%s)", "SELECT mongo_tail.drop_slot(%s)",
@@ -256,17 +262,27 @@ def test_read_only_transaction(pg, connect, slot, insert, settled):
     assert peek(other, slot) == [1]
 
 
-def test_random_steps_lose_nothing_and_repeat_nothing(pg, connect, slot, insert, settled, rng, mongo, fresh_namespace):
-    """Consume and roll back at random while writes go on: what was committed is everything, once."""
+@pytest.mark.parametrize("ring_size", ["64MB", "4kB"])
+def test_random_steps_lose_nothing_and_repeat_nothing(pg, connect, rng, mongo, mongo_server, fresh_namespace,
+                                                      new_server, unused_name, ring_size):
+    """Consume and roll back at random while writes go on: what was committed is everything, once.
+
+    With a ring of a few changes the oplog is read as often as not.
+    """
+    server = new_server(pg, unused_name("random"), mongo_server.uri)
+    slot = server
+    pg.execute("SELECT mongo_tail.start_tail(%s, %s, ring_size => %s)", (server, [f"{fresh_namespace}.*"], ring_size))
+    pg.execute("SELECT mongo_tail.create_slot(%s, %s)", (slot, server))
     consumer = connect(autocommit=False)
     written, seen = 0, []
     for _ in range(1000):
         if rng.random() < 0.3 and written < 600:
             n = rng.choice([1, 1, 2, 5])
+            filler = "x" * rng.choice([10, 500, 1500])
             if n > 1:
-                transaction(mongo, fresh_namespace, range(written, written + n))
+                transaction(mongo, fresh_namespace, range(written, written + n), filler=filler)
             else:
-                insert(written)
+                mongo[fresh_namespace].items.insert_one({"_id": written, "filler": filler})
             written += n
         batch = get(consumer, slot, rng.choice([None, 0, 1, 2, 7]))
         kind = rng.choice(["commit", "commit", "rollback", "savepoint", "partly"])
@@ -289,6 +305,10 @@ def test_random_steps_lose_nothing_and_repeat_nothing(pg, connect, slot, insert,
         seen += more
     assert seen == list(range(written))
     assert get(pg, slot) == []
+    # A change of 1500 bytes is in that ring by reference only, and a transaction of five larger than it.
+    reads = pg.execute("SELECT oplog_reads FROM mongo_tail.stat_ring WHERE server = %s", (server,)).fetchone()[0]
+    assert reads > 10 or ring_size != "4kB"
+    pg.execute(f"DROP SERVER {server} CASCADE")
 
 
 def test_crash_unconsumes(make_postgres, mongo_server, mongo, fresh_namespace, new_server, wait_until):
