@@ -399,6 +399,8 @@ mongo_tail_launcher_main(Datum arg)
 			scanned = run_scans();
 		while (scanned && scans_pending() && !ShutdownRequestPending);
 		due_ms = supervise();
+		if (ShutdownRequestPending)
+			break;				/* its latch may have been taken, too */
 		if (scans_pending())
 			due_ms = Min(due_ms, RELAUNCH_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
