@@ -714,7 +714,9 @@ check_failed(MtChangeReader *reader)
 		MtTailSlot *slot = reader->shards[i].slot;
 		char		message[MT_TAIL_ERROR_BYTES];
 
-		if (slot == NULL || mt_tail_status(slot) != MT_TAIL_FAILED)
+		/* A slot that has not heard of a seek yet speaks of the tail before. */
+		if (slot == NULL || slot->version != reader->tail->version ||
+			mt_tail_status(slot) != MT_TAIL_FAILED)
 			continue;
 		SpinLockAcquire(&slot->mutex);
 		strlcpy(message, slot->last_error, sizeof message);

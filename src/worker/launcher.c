@@ -130,14 +130,16 @@ forget_dropped_databases(void)
 	list_free(databases);
 }
 
+/* Is it held?  Then its release asks for the scan again. */
 static bool
 database_is_held(Oid database)
 {
 	bool		held = false;
 
-	LWLockAcquire(mt_tail_shared->lock, LW_SHARED);
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < mt_tail_shared->n_holds; i++)
 		held = held || mt_tail_shared->holds[i] == database;
+	mt_tail_shared->scan_skipped |= held;
 	LWLockRelease(mt_tail_shared->lock);
 	return held;
 }
@@ -195,7 +197,7 @@ scan_database(Oid database)
 	BackgroundWorkerHandle *handle;
 
 	if (database_is_held(database))
-		return true;			/* its release asks again */
+		return true;
 	init_worker(&worker, "mongo_tail_scan_main", "mongo_tail scan");
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = MyProcPid;

@@ -597,7 +597,8 @@ run_session(void)
 	enter_state(MT_TAIL_CONNECTING, NULL);
 	if (!load_plan())
 	{
-		tailer.slot->stop = true;	/* the row is gone: the scan will say so, too */
+		/* The row is gone: a scan stops this worker, or gives it another. */
+		nap(1000);
 		return;
 	}
 	if (!open_stream(open_ring()))
