@@ -14,6 +14,11 @@
 #error "mongo_tail needs PostgreSQL 15 or newer"
 #endif
 
+/* A prefix since 18; what it was before can be one, too. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Renamed in 16. */
 #if PG_VERSION_NUM >= 160000
 #define mt_compat_init_materialized(fcinfo) InitMaterializedSRF(fcinfo, 0)

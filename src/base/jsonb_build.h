@@ -13,6 +13,7 @@
 #define MT_JSONB_BUILD_H
 
 #include "base/bson_to_jsonb.h"
+#include "compat.h"
 
 /*
  * One element of a container that is being converted.  The order word holds
@@ -68,9 +69,9 @@ struct MtJsonbBuilder
 #define MT_JSONB_VALUE_BYTES 256
 
 extern char *mt_jsonb_grow(MtJsonbBuilder *builder, char *p, size_t bytes);
-extern void mt_jsonb_corrupt(const MtJsonbBuilder *builder, const void *at,
-							 const char *problem) pg_attribute_noreturn();
-extern void mt_jsonb_too_large(const char *what) pg_attribute_noreturn();
+pg_noreturn extern void mt_jsonb_corrupt(const MtJsonbBuilder *builder, const void *at,
+										 const char *problem);
+pg_noreturn extern void mt_jsonb_too_large(const char *what);
 
 /* Make room for that many bytes at p. */
 static inline char *

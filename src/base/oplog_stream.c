@@ -117,15 +117,15 @@ build_query(const MtOplogStreamOptions *options, bson_t *query)
 	mt_namespace_filter_append_query(options->filter, &wanted);
 	if (!bson_empty(&wanted))
 	{
-		bson_t		either;
+		bson_t		either = BSON_INITIALIZER;
 		bson_t		place;
 
-		bson_append_array_begin(query, "$or", -1, &either);
 		bson_append_document_begin(&either, "0", -1, &place);
 		append_ts(&place, "ts", options->after);
 		bson_append_document_end(&either, &place);
 		bson_append_document(&either, "1", -1, &wanted);
-		bson_append_array_end(query, &either);
+		bson_append_array(query, "$or", -1, &either);
+		bson_destroy(&either);
 	}
 	bson_destroy(&wanted);
 }

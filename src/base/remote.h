@@ -6,6 +6,7 @@
 #ifndef MT_REMOTE_H
 #define MT_REMOTE_H
 
+#include "compat.h"
 #include "mongo/connection.h"
 
 /*
@@ -40,6 +41,6 @@ extern int	mt_remote_sqlstate(const MtMongoError *error);
  * be on the stack), then an ERROR "could not <what> on server \"<server>\"",
  * with MongoDB's text in the detail and a hint where there is one.
  */
-extern void mt_remote_error(const MtMongoError *error, const char *server, const char *what) pg_attribute_noreturn();
+pg_noreturn extern void mt_remote_error(const MtMongoError *error, const char *server, const char *what);
 
 #endif							/* MT_REMOTE_H */

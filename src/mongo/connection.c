@@ -88,18 +88,18 @@ end_session(MtConnection *connection)
 {
 	mongoc_stream_t *stream;
 	bson_t		command = BSON_INITIALIZER;
-	bson_t		sessions;
+	bson_t		sessions = BSON_INITIALIZER;
 
 	if (connection->server_id == 0)
 		return;
 	stream = mt_connection_stream(connection, connection->server_id);
 	if (stream == NULL)
 		return;
-	BSON_APPEND_ARRAY_BEGIN(&command, "endSessions", &sessions);
 	BSON_APPEND_DOCUMENT(&sessions, "0", mongoc_client_session_get_lsid(connection->session));
-	bson_append_array_end(&command, &sessions);
+	BSON_APPEND_ARRAY(&command, "endSessions", &sessions);
 	BSON_APPEND_UTF8(&command, "$db", "admin");
 	mt_wire_send_and_forget(connection, stream, &command);
+	bson_destroy(&sessions);
 	bson_destroy(&command);
 }
 

@@ -395,14 +395,14 @@ static void
 kill_cursor(MtOplogCursor *cursor)
 {
 	bson_t		command = BSON_INITIALIZER;
-	bson_t		ids;
+	bson_t		ids = BSON_INITIALIZER;
 
 	BSON_APPEND_UTF8(&command, "killCursors", cursor->collection);
-	BSON_APPEND_ARRAY_BEGIN(&command, "cursors", &ids);
 	BSON_APPEND_INT64(&ids, "0", cursor->id);
-	bson_append_array_end(&command, &ids);
+	BSON_APPEND_ARRAY(&command, "cursors", &ids);
 	append_session(cursor, &command);
 	mt_wire_send_and_forget(cursor->connection, cursor->stream, &command);
+	bson_destroy(&ids);
 	bson_destroy(&command);
 }
 

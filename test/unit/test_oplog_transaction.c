@@ -717,16 +717,16 @@ test_nested_apply_ops_are_bounded(void)
 		for (int i = 1; i < depth; i++)
 		{
 			bson_t	   *outer = bson_new();
-			bson_t		array;
+			bson_t		array = BSON_INITIALIZER;
 			bson_t		operation;
 
-			bson_append_array_begin(outer, "applyOps", -1, &array);
 			bson_append_document_begin(&array, "0", -1, &operation);
 			bson_append_utf8(&operation, "op", -1, "c", -1);
 			bson_append_utf8(&operation, "ns", -1, "admin.$cmd", -1);
 			bson_append_document(&operation, "o", -1, o);
 			bson_append_document_end(&array, &operation);
-			bson_append_array_end(outer, &array);
+			bson_append_array(outer, "applyOps", -1, &array);
+			bson_destroy(&array);
 			bson_destroy(o);
 			o = outer;
 		}
