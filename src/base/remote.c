@@ -258,6 +258,9 @@ typedef struct SqlstateOfCode
 	const char *hint;			/* NULL: none */
 } SqlstateOfCode;
 
+/* PostgreSQL 17 has no name for it any more. */
+#define SNAPSHOT_TOO_OLD MAKE_SQLSTATE('7','2','0','0','0')
+
 #define HINT_PRIVILEGE "Grant the MongoDB user a role that may do this; to tail, role \"read\" on database \"local\" is enough."
 #define HINT_AUTHENTICATION "Check username, password, auth_source and auth_mechanism of the user mapping."
 #define HINT_HISTORY "The oplog no longer reaches back to the position that was asked for. Make the oplog larger, or start from a newer position."
@@ -281,7 +284,7 @@ static const SqlstateOfCode sqlstates[] = {
 	{175, ERRCODE_FDW_ERROR, HINT_CURSOR},	/* QueryPlanKilled */
 	{189, ERRCODE_CONNECTION_FAILURE, NULL},	/* PrimarySteppedDown */
 	{237, ERRCODE_QUERY_CANCELED, HINT_CURSOR}, /* CursorKilled */
-	{239, ERRCODE_SNAPSHOT_TOO_OLD, NULL},	/* SnapshotTooOld */
+	{239, SNAPSHOT_TOO_OLD, NULL},	/* SnapshotTooOld */
 	{280, ERRCODE_UNDEFINED_FILE, HINT_HISTORY},	/* ChangeStreamFatalError */
 	{286, ERRCODE_UNDEFINED_FILE, HINT_HISTORY},	/* ChangeStreamHistoryLost */
 	{326, ERRCODE_UNDEFINED_FILE, HINT_HISTORY},	/* OplogQueryMinTsMissing */

@@ -90,7 +90,7 @@ end_session(MtConnection *connection)
 	bson_t		command = BSON_INITIALIZER;
 	bson_t		sessions;
 
-	if (connection->interrupted || connection->renew || connection->server_id == 0)
+	if (connection->server_id == 0)
 		return;
 	stream = mt_connection_stream(connection, connection->server_id);
 	if (stream == NULL)
@@ -147,7 +147,7 @@ mt_connection_release(MtConnection *connection)
 }
 
 bool
-mt_connection_begin(MtConnection *connection, MtMongoError *error)
+mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor, MtMongoError *error)
 {
 	bson_error_t driver;
 
@@ -162,6 +162,9 @@ mt_connection_begin(MtConnection *connection, MtMongoError *error)
 		mt_error_from_driver(connection, &driver, NULL, error);
 		return false;
 	}
+	if (connection->asking != NULL && connection->asking != cursor &&
+		!mt_cursor_absorb(connection->asking, error))
+		return false;
 	if (connection->renew && connection->cursors == 0)
 		destroy_client(connection);
 	if (connection->client != NULL)
@@ -280,7 +283,7 @@ bool
 mt_connection_command(MtConnection *connection, const char *database, const bson_t *command,
 					  bson_t *reply, MtMongoError *error)
 {
-	if (!mt_connection_begin(connection, error))
+	if (!mt_connection_begin(connection, NULL, error))
 	{
 		bson_init(reply);
 		return false;

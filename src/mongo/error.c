@@ -121,7 +121,7 @@ finish(MtConnection *connection, MtMongoError *error)
 		if (connection->interrupted)
 		{
 			error->interrupted = true;
-			error->resumable = false;
+			error->network = error->connecting = error->resumable = false;
 			copy_text(error->message, sizeof error->message, "interrupted", 11);
 		}
 		else if (error->network || error->resumable)

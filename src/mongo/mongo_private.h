@@ -22,6 +22,8 @@
 /* One live stream of the driver's, in MtConnection.streams. */
 typedef struct MtStream MtStream;
 
+struct MtOplogCursor;
+
 struct MtConnection
 {
 	mongoc_client_t *client;	/* NULL: made by the next command */
@@ -29,12 +31,14 @@ struct MtConnection
 	MtIoPort	port;
 	MtStream   *streams;		/* the live ones, one a host */
 	mongoc_client_session_t *session;	/* of client; NULL: none yet, or not supported */
+	struct MtOplogCursor *asking;	/* whose reply is on its way; NULL: nobody's */
 	int			cursors;		/* open cursors; they keep the connection alive */
 	uint32_t	server_id;		/* where the session was used last; 0: nowhere */
 	int32_t		last_request_id;	/* of wire.c's messages */
 	int			connect_timeout_ms;
 	int			socket_timeout_ms;
 	bool		interrupted;	/* the port asked to stop: only good for closing */
+	bool		farewell;		/* sending a last message that no wait is made for */
 	bool		io_failed;		/* a stream failed during the present call */
 	bool		renew;			/* the next call makes a new client */
 	bool		freed;			/* waits for its last cursor */
@@ -43,10 +47,12 @@ struct MtConnection
 /* connection.c */
 
 /*
- * Begin a call that may do I/O: false with error filled when interrupted or no
- * client can be made.
+ * Begin a call that may do I/O, for a cursor or (NULL) a command: false with
+ * error filled when interrupted or no client can be made.  A reply that is on
+ * its way to another cursor is received first.
  */
-extern bool mt_connection_begin(MtConnection *connection, MtMongoError *error);
+extern bool mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor,
+								MtMongoError *error);
 
 /* Choose a server as the uri's read preference says; 0 on error. */
 extern uint32_t mt_connection_select(MtConnection *connection, MtMongoError *error);
@@ -71,11 +77,17 @@ extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 													 const mongoc_host_list_t *host,
 													 void *connection, bson_error_t *error);
 
-/* The driver's (outermost) stream to a host, or NULL when there is none. */
+/* The driver's (outermost) stream to a host, or NULL when there is none on which
+ * a message could be sent. */
 extern mongoc_stream_t *mt_stream_find(MtConnection *connection, const char *host_and_port);
 
 /* Waits with poll(2) and is never interrupted: for programs without floor 2. */
 extern MtIoPort mt_stream_plain_port(void);
+
+/* guard.c */
+
+/* Takes over base. */
+extern mongoc_stream_t *mt_guard_new(mongoc_stream_t *base);
 
 /* uri.c */
 
@@ -92,13 +104,20 @@ extern void mt_error_from_reply(MtConnection *connection, MtSlice reply, MtMongo
 extern void mt_error_from_stream(MtConnection *connection, const char *what,
 								 mongoc_stream_t *stream, MtMongoError *error);
 
+/* oplog_cursor.c */
+
+/* Receive the reply that is on its way and keep it for the cursor's next call. */
+extern bool mt_cursor_absorb(struct MtOplogCursor *cursor, MtMongoError *error);
+
 /* wire.c */
 extern bool mt_wire_send(MtConnection *connection, mongoc_stream_t *stream,
 						 const bson_t *command, int32_t *request_id, MtMongoError *error);
 
 /*
  * Send a command that the server shall not answer, if that needs no waiting;
- * whether it arrives is not known.  For clean-up.
+ * whether it arrives is not known.  For clean-up, also after an interrupt: the
+ * server reads it when it is done with what it is doing, even though we have
+ * closed our end by then.
  */
 extern void mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *stream,
 									const bson_t *command);

@@ -6,6 +6,11 @@
  * server) with an empty first batch; every getMore goes through wire.c into
  * one buffer that lives as long as the cursor.
  *
+ * While a consumer is behind, the next getMore is sent before the batch is
+ * handed out, so that the server works at the same time as the consumer.  Its
+ * reply waits in the socket.  If the connection is wanted for something else
+ * before the next call, the reply is first taken off it (mt_cursor_absorb).
+ *
  * $_requestResumeToken is not documented: where a server refuses it the cursor
  * opens without, and batches then do not say how far the server has scanned.
  */
@@ -21,6 +26,10 @@
 #define KEEP_BUFFER_BYTES (4 * 1024 * 1024)
 #define SHRINK_AFTER_REPLIES 64
 
+/* A batch of so many bytes says that there is more, so that the server will
+ * answer the next getMore without waiting for data. */
+#define SEND_AHEAD_BYTES (64 * 1024)
+
 struct MtOplogCursor
 {
 	MtConnection *connection;
@@ -30,9 +39,14 @@ struct MtOplogCursor
 	int			batch_size;
 	int			await_ms;
 	bool		tailable;
-	bool		failed;			/* nothing more can be sent on the stream */
+	bool		failed;			/* no more batches: a reply is missing */
 	int			small_replies;	/* in a row */
-	MtByteBuffer buffer;
+	bool		asked;			/* request_id is sent, its reply not received */
+	bool		absorbed;		/* its reply is in spare */
+	int32_t		request_id;
+	MtByteBuffer buffer;		/* of the batch that was handed out */
+	MtByteBuffer spare;
+	MtSlice		spare_document;
 	char	   *database;
 	char	   *collection;
 };
@@ -204,8 +218,10 @@ mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *optio
 					 MtMongoError *error)
 {
 	MtOplogCursor *cursor;
+	bool		with_token;
+	bool		opened;
 
-	if (!mt_connection_begin(connection, error))
+	if (!mt_connection_begin(connection, NULL, error))
 		return NULL;
 	cursor = calloc(1, sizeof *cursor);
 	if (cursor == NULL)
@@ -221,9 +237,11 @@ mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *optio
 	cursor->database = bson_strdup(options->database);
 	cursor->collection = bson_strdup(options->collection);
 	cursor->server_id = mt_connection_select(connection, error);
-	if (cursor->server_id == 0 ||
-		(!run_find(cursor, options, true, error) &&
-		 (!is_token_refusal(error) || !run_find(cursor, options, false, error))))
+	with_token = !options->without_scanned_to;
+	opened = cursor->server_id != 0 && run_find(cursor, options, with_token, error);
+	if (!opened && cursor->server_id != 0 && with_token && is_token_refusal(error))
+		opened = run_find(cursor, options, false, error);
+	if (!opened)
 	{
 		cursor->id = 0;
 		mt_oplog_cursor_close(cursor);
@@ -252,28 +270,65 @@ check_stream(MtOplogCursor *cursor)
 }
 
 static bool
-exchange_get_more(MtOplogCursor *cursor, MtSlice *document, MtMongoError *error)
+send_get_more(MtOplogCursor *cursor, MtMongoError *error)
 {
-	MtConnection *connection = cursor->connection;
 	bson_t		command = BSON_INITIALIZER;
-	int32_t		request_id;
-	int			timeout_ms = connection->socket_timeout_ms;
-	bool		ok;
 
 	BSON_APPEND_INT64(&command, "getMore", cursor->id);
 	BSON_APPEND_UTF8(&command, "collection", cursor->collection);
 	BSON_APPEND_INT32(&command, "batchSize", cursor->batch_size);
 	if (cursor->tailable)
-	{
 		BSON_APPEND_INT32(&command, "maxTimeMS", cursor->await_ms);
-		timeout_ms += cursor->await_ms;
-	}
 	append_session(cursor, &command);
-	ok = mt_wire_send(connection, cursor->stream, &command, &request_id, error) &&
-		mt_wire_receive(connection, cursor->stream, request_id, timeout_ms,
-						&cursor->buffer, document, error);
+	cursor->asked = mt_wire_send(cursor->connection, cursor->stream, &command,
+								 &cursor->request_id, error);
 	bson_destroy(&command);
-	return ok;
+	cursor->failed = !cursor->asked;
+	if (cursor->asked)
+		cursor->connection->asking = cursor;
+	return cursor->asked;
+}
+
+static bool
+receive_get_more(MtOplogCursor *cursor, MtByteBuffer *buffer, MtSlice *document,
+				 MtMongoError *error)
+{
+	MtConnection *connection = cursor->connection;
+	int			timeout_ms = connection->socket_timeout_ms;
+
+	if (cursor->tailable)
+		timeout_ms += cursor->await_ms;
+	cursor->asked = false;
+	connection->asking = NULL;
+	cursor->failed = !mt_wire_receive(connection, cursor->stream, cursor->request_id,
+									  timeout_ms, buffer, document, error);
+	return !cursor->failed;
+}
+
+bool
+mt_cursor_absorb(MtOplogCursor *cursor, MtMongoError *error)
+{
+	cursor->absorbed = receive_get_more(cursor, &cursor->spare, &cursor->spare_document, error);
+	return cursor->absorbed;
+}
+
+/* The reply to the next getMore, in cursor->buffer. */
+static bool
+next_reply(MtOplogCursor *cursor, MtSlice *document, MtMongoError *error)
+{
+	MtByteBuffer old = cursor->buffer;
+
+	if (cursor->absorbed)
+	{
+		cursor->absorbed = false;
+		cursor->buffer = cursor->spare;
+		cursor->spare = old;
+		mt_byte_buffer_free(&cursor->spare);
+		*document = cursor->spare_document;
+		return true;
+	}
+	return (cursor->asked || send_get_more(cursor, error)) &&
+		receive_get_more(cursor, &cursor->buffer, document, error);
 }
 
 /* Give back a buffer that one large batch has left behind. */
@@ -295,12 +350,13 @@ mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *e
 {
 	MtConnection *connection = cursor->connection;
 	CursorReply reply;
+	MtMongoError later;
 	MtSlice		document;
 
 	memset(batch, 0, sizeof *batch);
 	if (cursor->id == 0)
 		return MT_OPLOG_CURSOR_END;
-	if (!mt_connection_begin(connection, error))
+	if (!mt_connection_begin(connection, cursor, error))
 		return MT_OPLOG_CURSOR_ERROR;
 	if (cursor->failed || !check_stream(cursor))
 	{
@@ -309,11 +365,8 @@ mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *e
 		return MT_OPLOG_CURSOR_ERROR;
 	}
 	shrink_buffer(cursor);
-	if (!exchange_get_more(cursor, &document, error))
-	{
-		cursor->failed = true;
+	if (!next_reply(cursor, &document, error))
 		return MT_OPLOG_CURSOR_ERROR;
-	}
 	if (!read_reply(document, &reply))
 	{
 		malformed_reply(error);
@@ -329,6 +382,11 @@ mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *e
 	batch->documents = reply.documents;
 	batch->scanned_to = reply.scanned_to;
 	batch->operation_time = reply.operation_time;
+
+	/* Should that fail, this batch is good all the same, and the next call
+	 * finds the cursor failed. */
+	if (cursor->id != 0 && batch->documents.len >= SEND_AHEAD_BYTES)
+		(void) send_get_more(cursor, &later);
 	return MT_OPLOG_CURSOR_BATCH;
 }
 
@@ -359,11 +417,17 @@ mt_oplog_cursor_close(MtOplogCursor *cursor)
 {
 	if (cursor == NULL)
 		return;
-	if (cursor->id != 0 && !cursor->failed && !cursor->connection->interrupted &&
-		check_stream(cursor))
+	if (cursor->id != 0 && check_stream(cursor))
 		kill_cursor(cursor);
+	if (cursor->connection->asking == cursor)
+	{
+		/* a reply is still to come that nobody will read */
+		cursor->connection->asking = NULL;
+		cursor->connection->renew = true;
+	}
 	mt_connection_release(cursor->connection);
 	mt_byte_buffer_free(&cursor->buffer);
+	mt_byte_buffer_free(&cursor->spare);
 	bson_free(cursor->database);
 	bson_free(cursor->collection);
 	free(cursor);
@@ -380,11 +444,14 @@ find_one(MtConnection *connection, const char *database, const bson_t *command,
 	bson_t		reply;
 	MtOplogLookup result = MT_OPLOG_LOOKUP_ERROR;
 
-	if (!mt_connection_begin(connection, error))
+	if (!mt_connection_begin(connection, NULL, error))
 		return MT_OPLOG_LOOKUP_ERROR;
 	if (!mt_connection_run(connection, 0, database, command, "local", &reply, error))
-		;
-	else if (!read_reply(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
+	{
+		bson_destroy(&reply);
+		return MT_OPLOG_LOOKUP_ERROR;
+	}
+	if (!read_reply(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
 		malformed_reply(error);
 	else if (mt_walk_next(&walk, &element) != MT_WALK_ELEMENT)
 		result = MT_OPLOG_LOOKUP_NONE;
@@ -447,7 +514,7 @@ mt_oplog_majority_point(MtConnection *connection, uint64_t *ts, MtMongoError *er
 	bool		ok;
 
 	*ts = 0;
-	if (!mt_connection_begin(connection, error))
+	if (!mt_connection_begin(connection, NULL, error))
 	{
 		bson_destroy(&command);
 		return false;

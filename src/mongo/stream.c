@@ -44,9 +44,10 @@ struct MtStream
 	mongoc_stream_t vtable;		/* first: the driver casts */
 	MtConnection *connection;
 	MtStream   *next;			/* in connection->streams */
-	mongoc_stream_t *outer;		/* what the driver holds: this, or TLS around it */
+	mongoc_stream_t *outer;		/* what the driver holds, around this */
 	int			fd;
 	bool		timed_out;
+	bool		broken;			/* nothing that is sent would be understood */
 	char		host_and_port[BSON_HOST_NAME_MAX + 8];
 };
 
@@ -103,6 +104,8 @@ mt_stream_plain_port(void)
 static bool
 stopped(MtConnection *connection)
 {
+	if (connection->farewell)
+		return false;
 	if (!connection->interrupted && connection->port.interrupted(connection->port.context))
 		connection->interrupted = true;
 	if (connection->interrupted)
@@ -144,11 +147,25 @@ stream_wait(MtStream *stream, int events, int64_t deadline)
 static ssize_t
 fail(MtStream *stream)
 {
-	int			saved = errno;
-
 	stream->connection->io_failed = true;
-	errno = saved;
 	return -1;
+}
+
+/* Not even the interrupt of a write leaves the stream usable: part of a
+ * message may be on its way. */
+static ssize_t
+fail_write(MtStream *stream)
+{
+	stream->broken = true;
+	return fail(stream);
+}
+
+/* The interrupt of a read does: the request was sent whole. */
+static ssize_t
+fail_read(MtStream *stream)
+{
+	stream->broken = errno != ECANCELED;
+	return fail(stream);
 }
 
 static ssize_t BSON_CALL
@@ -160,7 +177,7 @@ stream_writev(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, int32_t timeout
 
 	stream->timed_out = false;
 	if (stopped(stream->connection))
-		return fail(stream);
+		return fail_write(stream);
 	for (size_t i = 0; i < n; i++)
 	{
 		size_t		off = 0;
@@ -178,10 +195,10 @@ stream_writev(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, int32_t timeout
 			else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			{
 				if (!stream_wait(stream, MT_IO_WRITE, deadline))
-					return fail(stream);
+					return fail_write(stream);
 			}
 			else if (errno != EINTR)
-				return fail(stream);
+				return fail_write(stream);
 		}
 	}
 	return total;
@@ -200,7 +217,7 @@ stream_readv(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, size_t min_bytes
 
 	stream->timed_out = false;
 	if (stopped(stream->connection))
-		return fail(stream);
+		return fail_read(stream);
 	while (i < n)
 	{
 		ssize_t		got;
@@ -222,7 +239,7 @@ stream_readv(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, size_t min_bytes
 		else if (got == 0)
 		{
 			errno = ECONNRESET;
-			return fail(stream);
+			return fail_read(stream);
 		}
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 		{
@@ -233,10 +250,10 @@ stream_readv(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, size_t min_bytes
 				return total > 0 ? (ssize_t) total : -1;
 			}
 			if (!stream_wait(stream, MT_IO_READ, deadline))
-				return fail(stream);
+				return fail_read(stream);
 		}
 		else if (errno != EINTR)
-			return fail(stream);
+			return fail_read(stream);
 	}
 	return (ssize_t) total;
 }
@@ -386,7 +403,7 @@ mongoc_stream_t *
 mt_stream_find(MtConnection *connection, const char *host_and_port)
 {
 	for (MtStream *stream = connection->streams; stream != NULL; stream = stream->next)
-		if (stream->fd >= 0 && strcmp(stream->host_and_port, host_and_port) == 0)
+		if (stream->fd >= 0 && !stream->broken && strcmp(stream->host_and_port, host_and_port) == 0)
 			return stream->outer;
 	return NULL;
 }
@@ -518,7 +535,6 @@ wrap_tls(MtConnection *connection, const mongoc_uri_t *uri, const mongoc_host_li
 		mongoc_stream_destroy(base);
 		return NULL;
 	}
-	((MtStream *) base)->outer = tls;
 	if (!mongoc_stream_tls_handshake_block(tls, host->host, connection->connect_timeout_ms,
 										   error))
 	{
@@ -533,7 +549,8 @@ mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void
 				   bson_error_t *error)
 {
 	MtConnection *connection = context;
-	mongoc_stream_t *stream;
+	mongoc_stream_t *base;
+	mongoc_stream_t *outer;
 	int			fd = -1;
 
 	if (stopped(connection))
@@ -544,8 +561,12 @@ mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void
 		fd = connect_tcp(connection, host, error);
 	if (fd < 0)
 		return NULL;
-	stream = stream_new(connection, fd, host->host_and_port);
+	base = outer = stream_new(connection, fd, host->host_and_port);
 	if (mongoc_uri_get_tls(uri))
-		return wrap_tls(connection, uri, host, stream, error);
-	return stream;
+		outer = wrap_tls(connection, uri, host, base, error);
+	if (outer == NULL)
+		return NULL;
+	outer = mt_guard_new(outer);
+	((MtStream *) base)->outer = outer;
+	return outer;
 }

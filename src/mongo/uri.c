@@ -182,6 +182,8 @@ mt_uri_build(const MtConnectionOptions *options, MtMongoError *error)
 
 	/* Otherwise the driver sleeps between scans, and cannot be woken. */
 	mongoc_uri_set_option_as_bool(uri, MONGOC_URI_SERVERSELECTIONTRYONCE, true);
+	/* A compressed reply cannot be checked before the driver trusts it. */
+	mongoc_uri_set_compressors(uri, NULL);
 	/* Who calls decides what to run again. */
 	mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false);
 	return uri;

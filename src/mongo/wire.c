@@ -70,8 +70,9 @@ mt_wire_send(MtConnection *connection, mongoc_stream_t *stream, const bson_t *co
 void
 mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *stream, const bson_t *command)
 {
-	if (!send_message(connection, stream, command, OP_MSG_MORE_TO_COME, 0))
-		connection->renew = true;
+	connection->farewell = true;
+	(void) send_message(connection, stream, command, OP_MSG_MORE_TO_COME, 0);
+	connection->farewell = false;
 }
 
 /* Make room for a reply whose first bytes stand in head. */

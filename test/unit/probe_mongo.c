@@ -63,12 +63,19 @@ rss_anon_kib(void)
 }
 
 static void
-die(const char *what, const MtMongoError *error)
+show(const char *what, const MtMongoError *error)
 {
 	printf("%s: code %d %s%s%s%s%s: %s\n", what, error->code, error->code_name,
 		   error->from_server ? " server" : "", error->network ? " network" : "",
 		   error->resumable ? " resumable" : "", error->interrupted ? " interrupted" : "",
 		   error->message);
+	fflush(stdout);
+}
+
+static void
+die(const char *what, const MtMongoError *error)
+{
+	show(what, error);
 	exit(1);
 }
 
@@ -133,10 +140,10 @@ connect_to(const char *uri)
 }
 
 static MtOplogCursor *
-open_cursor(MtConnection *connection, uint64_t after, bool tailable, int batch_size, int await_ms)
+try_open(MtConnection *connection, uint64_t after, bool tailable, int batch_size, int await_ms,
+		 MtMongoError *error)
 {
 	MtOplogCursorOptions options;
-	MtMongoError error;
 	MtOplogCursor *cursor;
 	bson_t	   *filter = BCON_NEW("ts", "{", "$gt", BCON_TIMESTAMP((uint32_t) (after >> 32), (uint32_t) after), "}");
 
@@ -146,9 +153,19 @@ open_cursor(MtConnection *connection, uint64_t after, bool tailable, int batch_s
 	options.filter = filter;
 	options.batch_size = batch_size;
 	options.tailable = tailable;
+	options.without_scanned_to = !tailable;
 	options.await_ms = await_ms;
-	cursor = mt_oplog_cursor_open(connection, &options, &error);
+	cursor = mt_oplog_cursor_open(connection, &options, error);
 	bson_destroy(filter);
+	return cursor;
+}
+
+static MtOplogCursor *
+open_cursor(MtConnection *connection, uint64_t after, bool tailable, int batch_size, int await_ms)
+{
+	MtMongoError error;
+	MtOplogCursor *cursor = try_open(connection, after, tailable, batch_size, await_ms, &error);
+
 	if (cursor == NULL)
 		die("open", &error);
 	return cursor;
@@ -205,7 +222,7 @@ raw(const char *uri, int batch_size, bool tuned)
 	mongoc_client_t *client;
 	mongoc_collection_t *collection;
 	mongoc_cursor_t *cursor;
-	bson_t		filter = BSON_INITIALIZER;
+	bson_t	   *filter = BCON_NEW("ts", "{", "$gt", BCON_TIMESTAMP(0, 0), "}");
 	bson_t	   *opts;
 	bson_error_t error;
 	const bson_t *doc;
@@ -226,7 +243,7 @@ raw(const char *uri, int batch_size, bool tuned)
 					"readConcern", "{", "level", "majority", "}");
 	started = now_s();
 	cpu_started = cpu_s();
-	cursor = mongoc_collection_find_with_opts(collection, &filter, opts, NULL);
+	cursor = mongoc_collection_find_with_opts(collection, filter, opts, NULL);
 	while (mongoc_cursor_next(cursor, &doc))
 	{
 		memcpy(sink, bson_get_data(doc), doc->len);
@@ -239,6 +256,7 @@ raw(const char *uri, int batch_size, bool tuned)
 	mongoc_cursor_destroy(cursor);
 	mongoc_collection_destroy(collection);
 	mongoc_client_destroy(client);
+	bson_destroy(filter);
 	bson_destroy(opts);
 	mongoc_cleanup();
 }
@@ -275,23 +293,37 @@ hello(const char *uri)
 	mt_connection_free(connection);
 }
 
+/* Goes on after resumable errors, with the same connection. */
 static void
 tail(const char *uri, double seconds)
 {
 	MtConnection *connection = connect_to(uri);
-	MtOplogCursor *cursor = open_cursor(connection, majority_point(connection), true, 0, 1000);
+	uint64_t	position = majority_point(connection);
+	MtOplogCursor *cursor = NULL;
 	MtOplogBatch batch;
 	MtMongoError error;
 	double		until = now_s() + seconds;
 
 	while (now_s() < until)
 	{
-		MtOplogCursorResult result = mt_oplog_cursor_next(cursor, &batch, &error);
+		double		asked_at = now_s();
 
-		if (result == MT_OPLOG_CURSOR_ERROR)
-			die("next", &error);
-		if (result == MT_OPLOG_CURSOR_END)
-			break;
+		if (cursor == NULL)
+			cursor = try_open(connection, position, true, 0, 1000, &error);
+		if (cursor == NULL ||
+			mt_oplog_cursor_next(cursor, &batch, &error) == MT_OPLOG_CURSOR_ERROR)
+		{
+			mt_oplog_cursor_close(cursor);
+			cursor = NULL;
+			printf("after %.1f ms: ", (now_s() - asked_at) * 1e3);
+			show("tail", &error);
+			if (!error.resumable)
+				exit(1);
+			usleep(200000);
+			continue;
+		}
+		if (batch.scanned_to != 0)
+			position = batch.scanned_to;
 		printf("batch of %u bytes, scanned to %" PRIx64 ", operation time %" PRIx64 "\n",
 			   batch.documents.len, batch.scanned_to, batch.operation_time);
 		fflush(stdout);
