@@ -22,7 +22,7 @@ struct MtOplogStream
 	bool		in_batch;
 	bool		batch_pending;	/* open has fetched it already */
 	uint64_t	batch_scanned_to;
-	uint64_t	last_ts;		/* of the last entry fed */
+	MtSlice		last;			/* the last entry of the batch that was fed */
 	uint64_t	scanned_to;
 	uint64_t	entries;
 	uint64_t	entry_bytes;
@@ -284,6 +284,7 @@ mt_oplog_stream_fetch(MtOplogStream *stream, MtStreamError *error)
 		return MT_STREAM_MALFORMED;
 	}
 	stream->in_batch = true;
+	stream->last.len = 0;
 	stream->batch_scanned_to = batch.scanned_to;
 	return MT_STREAM_OK;
 }
@@ -304,7 +305,9 @@ mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError *error)
 			break;
 		case MT_WALK_END:
 			stream->in_batch = false;
-			stream->scanned_to = Max(stream->scanned_to, Max(stream->batch_scanned_to, stream->last_ts));
+			stream->scanned_to = Max(stream->scanned_to, stream->batch_scanned_to);
+			if (stream->last.len > 0)
+				stream->scanned_to = Max(stream->scanned_to, mt_oplog_entry_ts(stream->last));
 			/* What is over until was not asked for, so it was not seen. */
 			if (stream->options.until != 0)
 				stream->scanned_to = Min(stream->scanned_to, stream->options.until);
@@ -318,7 +321,7 @@ mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError *error)
 	if (status != MT_STREAM_OK)
 		return status;
 	stream->walk = ahead;
-	stream->last_ts = mt_oplog_entry_ts(entry);
+	stream->last = entry;
 	stream->entries++;
 	stream->entry_bytes += entry.len;
 	return MT_STREAM_OK;
