@@ -360,18 +360,21 @@ COMMENT ON OPERATOR CLASS mongo_tail.cluster_time_ops USING hash IS
 COMMENT ON OPERATOR FAMILY mongo_tail.cluster_time_ops USING hash IS
 	'equality of cluster times';
 
-CREATE FUNCTION mongo_tail.cluster_time_smaller(mongo_tail.cluster_time, mongo_tail.cluster_time) RETURNS mongo_tail.cluster_time
+CREATE FUNCTION mongo_tail.cluster_time_smaller(mongo_tail.cluster_time, mongo_tail.cluster_time)
+RETURNS mongo_tail.cluster_time
 	AS 'MODULE_PATHNAME', 'mongo_tail_cluster_time_smaller' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION mongo_tail.cluster_time_smaller(mongo_tail.cluster_time, mongo_tail.cluster_time) IS
 	'smaller of two';
 
-CREATE FUNCTION mongo_tail.cluster_time_larger(mongo_tail.cluster_time, mongo_tail.cluster_time) RETURNS mongo_tail.cluster_time
+CREATE FUNCTION mongo_tail.cluster_time_larger(mongo_tail.cluster_time, mongo_tail.cluster_time)
+RETURNS mongo_tail.cluster_time
 	AS 'MODULE_PATHNAME', 'mongo_tail_cluster_time_larger' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION mongo_tail.cluster_time_larger(mongo_tail.cluster_time, mongo_tail.cluster_time) IS
 	'larger of two';
 
 CREATE AGGREGATE pg_catalog.min(mongo_tail.cluster_time) (
-	SFUNC = mongo_tail.cluster_time_smaller, STYPE = mongo_tail.cluster_time, COMBINEFUNC = mongo_tail.cluster_time_smaller,
+	SFUNC = mongo_tail.cluster_time_smaller, STYPE = mongo_tail.cluster_time,
+    COMBINEFUNC = mongo_tail.cluster_time_smaller,
 	SORTOP = OPERATOR(pg_catalog.<), PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE pg_catalog.min(mongo_tail.cluster_time) IS

@@ -25,9 +25,11 @@
 #if PG_VERSION_NUM >= 160000
 #define mt_compat_server_aclcheck(oid, role, mode) object_aclcheck(ForeignServerRelationId, oid, role, mode)
 #define mt_compat_database_aclcheck(oid, role, mode) object_aclcheck(DatabaseRelationId, oid, role, mode)
+#define mt_compat_database_ownercheck(oid, role) object_ownercheck(DatabaseRelationId, oid, role)
 #else
 #define mt_compat_server_aclcheck(oid, role, mode) pg_foreign_server_aclcheck(oid, role, mode)
 #define mt_compat_database_aclcheck(oid, role, mode) pg_database_aclcheck(oid, role, mode)
+#define mt_compat_database_ownercheck(oid, role) pg_database_ownercheck(oid, role)
 #endif
 
 /* A set that lives as long as the process; owned otherwise since 17. */

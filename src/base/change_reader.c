@@ -86,10 +86,11 @@ struct MtChangeReader
 	bool		has_until;
 	MtPosition	until;
 	TimestampTz deadline;		/* 0: do not wait */
-	bool		begun;			/* the interval is fixed */
 	bool		delivered;
 	uint64		end;			/* cluster time */
 	uint64		news_seen;		/* of the first shard's slot */
+	bool		in_rings;		/* all shards had a ring when end was fixed */
+	bool		was_in_rings;	/* and once before */
 	MtPosition	position;		/* of the last change delivered */
 	int			n_shards;
 	MtShardReader *shards;
@@ -109,6 +110,16 @@ stream_error(MtShardReader *shard, MtStreamStatus status, const MtStreamError *e
 			mt_remote_error(&error->mongo, server, "read the oplog");
 			break;
 		case MT_STREAM_HISTORY_LOST:
+			if (error->oldest != 0 && error->oldest <= error->wanted)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("the oplog of server \"%s\" has no entry at %u.%u", server,
+								(uint32) (error->wanted >> 32), (uint32) error->wanted),
+						 errdetail("It reaches back to %u.%u, so the position is of another replica set, "
+								   "or of a history that was rolled back or restored.",
+								   (uint32) (error->oldest >> 32), (uint32) error->oldest),
+						 errhint("Read after => 'oldest', and take a new copy of the collections "
+								 "if every change is needed.")));
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("changes of server \"%s\" after %u.%u are no longer in its oplog", server,
@@ -460,6 +471,7 @@ advance(MtShardReader *shard)
 	{
 		MtReadResult result;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!shard->in_ring && shard->stream == NULL)
 		{
 			if (shard->place.time > shard->reader->end ||
@@ -538,6 +550,7 @@ scanned_to(MtShardReader *shard)
 		if (window.epoch != 0 && window.filter_version == (uint64) shard->reader->tail->version)
 			return window.scanned_to;
 	}
+	shard->reader->in_rings = false;
 	if (shard->reader->tail->paused)
 		return shard->shard->resume_time;
 	open_session(shard);
@@ -551,6 +564,7 @@ static void
 fix_interval(MtChangeReader *reader)
 {
 	reader->end = UINT64_MAX;
+	reader->in_rings = true;
 	for (int i = 0; i < reader->n_shards; i++)
 	{
 		MtShardReader *shard = &reader->shards[i];
@@ -560,9 +574,11 @@ fix_interval(MtChangeReader *reader)
 		reader->end = Min(reader->end, scanned_to(shard));
 		shard->exhausted = false;
 	}
+	if (reader->tail->paused)
+		reader->end = Min(reader->end, reader->tail->paused_at);
 	if (reader->has_until)
 		reader->end = Min(reader->end, mt_position_cluster_time(&reader->until));
-	reader->begun = true;
+	reader->was_in_rings |= reader->in_rings;
 }
 
 /* The places to begin at, once the interval is known. */
@@ -598,6 +614,27 @@ fix_places(MtChangeReader *reader, const MtChangeReaderOptions *options)
 	}
 }
 
+/* To a reader with an end of its own, scanned_to is news, too. */
+static void
+wait_in_ring(MtChangeReader *reader, MtShardReader *shard)
+{
+	if (!reader->has_until)
+	{
+		(void) mt_tail_wait_news(shard->slot, reader->news_seen, reader->deadline);
+		return;
+	}
+	pg_atomic_fetch_add_u32(&shard->slot->watermark_waiters, 1);
+	PG_TRY();
+	{
+		(void) mt_tail_wait_news(shard->slot, reader->news_seen, reader->deadline);
+	}
+	PG_FINALLY();
+	{
+		pg_atomic_fetch_sub_u32(&shard->slot->watermark_waiters, 1);
+	}
+	PG_END_TRY();
+}
+
 /*
  * Nothing is there: wait for news.  False when the time is over.
  */
@@ -611,16 +648,18 @@ wait_for_news(MtChangeReader *reader)
 		return false;
 	if (reader->has_until && reader->end >= mt_position_cluster_time(&reader->until))
 		return false;
-	if (shard->slot != NULL && shard->session == NULL && reader->n_shards == 1)
-		(void) mt_tail_wait_news(shard->slot, reader->news_seen, deadline);
+	/* A wait may be long: nothing is kept open to MongoDB for it. */
+	if (reader->in_rings)
+		for (int i = 0; i < reader->n_shards; i++)
+			close_session(&reader->shards[i]);
+	if (reader->in_rings && reader->n_shards == 1)
+		wait_in_ring(reader, shard);
 	else
 	{
 		/* The ring is not there yet, or there are several: a short sleep. */
 		ConditionVariablePrepareToSleep(&mt_tail_shared->changed);
 		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 20, PG_WAIT_EXTENSION);
 		ConditionVariableCancelSleep();
-		for (int i = 0; i < reader->n_shards; i++)
-			close_session(&reader->shards[i]);
 	}
 	return true;
 }
@@ -797,6 +836,11 @@ mt_change_reader_next(MtChangeReader *reader, MtChangeRow *row)
 			return false;
 		}
 		fix_interval(reader);
+		if (reader->was_in_rings && !reader->in_rings)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the tail of server \"%s\" was moved or stopped while its changes were waited for",
+							NameStr(reader->tail->server))));
 	}
 }
 

@@ -22,7 +22,7 @@ struct MtOplogStream
 	bool		in_batch;
 	bool		batch_pending;	/* open has fetched it already */
 	uint64_t	batch_scanned_to;
-	MtSlice		last;			/* the last entry of the batch that was fed */
+	MtSlice		last;			/* the last entry fed, in the batch; absent once noted */
 	uint64_t	scanned_to;
 	uint64_t	entries;
 	uint64_t	entry_bytes;
@@ -145,9 +145,10 @@ check_oldest(const MtOplogStreamOptions *options, MtStreamError *error)
 			first.data = entry.data;
 			first.len = (uint32_t) entry.len;
 			error->oldest = mt_oplog_entry_ts(first);
-			/* Nothing lies between a time and the next, so an oplog that begins
-			 * with the next has lost nothing. */
-			if (error->oldest > options->after + 1 || options->after_is_entry)
+			/* Nothing fits between a time and the one after it, and nothing was
+			 * before the replica set. */
+			if (options->after_is_entry ||
+				(error->oldest > options->after + 1 && !mt_oplog_entry_is_initial(first)))
 			{
 				error->wanted = options->after;
 				status = MT_STREAM_HISTORY_LOST;
@@ -242,11 +243,22 @@ mt_oplog_stream_close(MtOplogStream *stream)
 	free(stream);
 }
 
+/* The time of the last entry fed has been seen.  Once a batch: to find an
+ * entry's time among its fields costs as much as to copy it. */
+static void
+note_last(MtOplogStream *stream)
+{
+	if (stream->last.len > 0)
+		stream->scanned_to = Max(stream->scanned_to, mt_oplog_entry_ts(stream->last));
+	stream->last.len = 0;
+}
+
 MtStreamStatus
 mt_oplog_stream_fetch(MtOplogStream *stream, MtStreamError *error)
 {
 	MtOplogBatch batch;
 
+	note_last(stream);			/* before its bytes go */
 	if (stream->batch_pending)
 	{
 		stream->batch_pending = false;
@@ -284,7 +296,6 @@ mt_oplog_stream_fetch(MtOplogStream *stream, MtStreamError *error)
 		return MT_STREAM_MALFORMED;
 	}
 	stream->in_batch = true;
-	stream->last.len = 0;
 	stream->batch_scanned_to = batch.scanned_to;
 	return MT_STREAM_OK;
 }
@@ -305,9 +316,8 @@ mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError *error)
 			break;
 		case MT_WALK_END:
 			stream->in_batch = false;
+			note_last(stream);
 			stream->scanned_to = Max(stream->scanned_to, stream->batch_scanned_to);
-			if (stream->last.len > 0)
-				stream->scanned_to = Max(stream->scanned_to, mt_oplog_entry_ts(stream->last));
 			/* What is over until was not asked for, so it was not seen. */
 			if (stream->options.until != 0)
 				stream->scanned_to = Min(stream->scanned_to, stream->options.until);
@@ -334,8 +344,9 @@ mt_oplog_stream_set_await(MtOplogStream *stream, int await_ms)
 }
 
 uint64_t
-mt_oplog_stream_scanned_to(const MtOplogStream *stream)
+mt_oplog_stream_scanned_to(MtOplogStream *stream)
 {
+	note_last(stream);
 	return stream->scanned_to;
 }
 

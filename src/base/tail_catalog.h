@@ -34,9 +34,10 @@ typedef struct MtTail
 	bool		paused;
 	uint64		paused_at;		/* cluster time, if paused */
 	int64		version;
-	bool		adopted;		/* belongs to this cluster and database */
+	bool		adopted;		/* belongs to this cluster, database and server */
 	int			n_shards;
 	MtTailShard *shards;
+	uint32		options_stamp;	/* of a scan: changes with the options to connect by */
 } MtTail;
 
 /* A stretch of SQL as the extension's owner; SPI is connected inside. */
@@ -50,6 +51,19 @@ typedef struct MtCatalogScope
 extern void mt_catalog_enter(MtCatalogScope *scope);
 extern void mt_catalog_leave(MtCatalogScope *scope);
 
+/*
+ * Inside such a stretch: run one statement with arguments, and see that it
+ * did what it is for (expected is SPI's code).  Unless read_only it sees what
+ * this command has changed and what others have committed by now.
+ */
+extern void mt_catalog_run(const char *sql, int n, Oid *types, Datum *values, const char *nulls,
+						   bool read_only, int expected);
+
+/* Arguments of and values from such statements. */
+extern Datum mt_catalog_name_datum(const char *name);
+extern char **mt_catalog_text_array(Datum datum, int *n);
+extern Datum mt_catalog_text_array_datum(char **texts, int n);
+
 /* The OID of table mongo_tail.<name>, InvalidOid when the extension is not
  * in this database. */
 extern Oid	mt_catalog_relation(const char *name);
@@ -60,6 +74,9 @@ extern Oid	mt_catalog_relation(const char *name);
  */
 extern MtTail *mt_tail_catalog_load(const char *server, bool missing_ok);
 
+/* The tail that runs here on a server, whatever its name is now, or NULL. */
+extern MtTail *mt_tail_catalog_load_server(Oid serverid);
+
 /* All tails of this database: a List of MtTail. */
 extern List *mt_tail_catalog_load_all(void);
 
@@ -68,8 +85,17 @@ extern void mt_tail_catalog_store(const MtTail *tail);
 
 extern void mt_tail_catalog_delete(const char *server);
 extern void mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at);
-extern void mt_tail_catalog_set_resume(const char *server, const char *shard, uint64 resume_time);
+
+/*
+ * Store how far a shard has been tailed, unless the tail is no longer of that
+ * version.  Waits for nobody: a row that somebody has locked stays as it is.
+ */
+extern void mt_tail_catalog_set_resume(Oid serverid, int64 version, const char *shard,
+									   uint64 resume_time);
 extern void mt_tail_catalog_rename(Oid serverid, const char *new_name);
+
+/* Forget the tails of servers that are no longer there. */
+extern void mt_tail_catalog_forget_dropped(void);
 
 extern void mt_tail_catalog_grant(const char *server, Oid role, bool grant);
 

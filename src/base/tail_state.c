@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -24,6 +25,10 @@ static shmem_startup_hook_type previous_shmem_startup_hook = NULL;
 
 /* Set by whoever changed this database's catalog in the current transaction. */
 static bool scan_at_commit = false;
+
+/* The databases that the current transaction holds. */
+static Oid	own_holds[MT_MAX_RESCANS];
+static int	n_own_holds = 0;
 
 static Size
 shared_size(void)
@@ -57,6 +62,7 @@ init_slot(MtTailSlot *slot)
 	pg_atomic_init_u64(&slot->readers_lapped, 0);
 	pg_atomic_init_u64(&slot->oplog_reads, 0);
 	pg_atomic_init_u64(&slot->news_count, 0);
+	pg_atomic_init_u32(&slot->watermark_waiters, 0);
 	ConditionVariableInit(&slot->news);
 }
 
@@ -82,19 +88,54 @@ startup_shmem(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+static bool
+oid_listed(const Oid *list, int n, Oid oid)
+{
+	for (int i = 0; i < n; i++)
+		if (list[i] == oid)
+			return true;
+	return false;
+}
+
+static void
+release_database(Oid database)
+{
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < mt_tail_shared->n_holds; i++)
+		if (mt_tail_shared->holds[i] == database)
+		{
+			mt_tail_shared->holds[i] = mt_tail_shared->holds[--mt_tail_shared->n_holds];
+			break;
+		}
+	if (!oid_listed(mt_tail_shared->holds, mt_tail_shared->n_holds, database))
+		for (int i = 0; i < mt_tail_shared->n_slots; i++)
+			if (mt_tail_shared->slots[i].used && mt_tail_shared->slots[i].database == database)
+				mt_tail_shared->slots[i].held = false;
+	LWLockRelease(mt_tail_shared->lock);
+	mt_tail_request_scan(database);
+}
+
 static void
 on_transaction_end(XactEvent event, void *arg)
 {
 	(void) arg;
 	switch (event)
 	{
-		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			/* Nobody would tell the workers at COMMIT PREPARED. */
 			if (scan_at_commit)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has changed a tail or its server")));
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+			if (scan_at_commit && event == XACT_EVENT_COMMIT)
 				mt_tail_request_scan(MyDatabaseId);
 			scan_at_commit = false;
-			break;
-		case XACT_EVENT_ABORT:
-			scan_at_commit = false;
+			while (n_own_holds > 0)
+				release_database(own_holds[--n_own_holds]);
 			break;
 		default:
 			break;
@@ -144,15 +185,6 @@ mt_tail_status_name(MtTailStatus status)
 	return "unknown";
 }
 
-static bool
-oid_listed(const Oid *list, int n, Oid oid)
-{
-	for (int i = 0; i < n; i++)
-		if (list[i] == oid)
-			return true;
-	return false;
-}
-
 void
 mt_tail_request_scan(Oid database)
 {
@@ -196,14 +228,18 @@ void
 mt_tail_set_status(MtTailSlot *slot, MtTailStatus status, const char *message)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int			length = 0;
 
+	if (message != NULL)		/* cut between two characters */
+		length = pg_mbcliplen(message, (int) strlen(message), MT_TAIL_ERROR_BYTES - 1);
 	SpinLockAcquire(&slot->mutex);
 	if (slot->status != status)
 		slot->status_since = now;
 	slot->status = status;
 	if (message != NULL)
 	{
-		strlcpy(slot->last_error, message, sizeof slot->last_error);
+		memcpy(slot->last_error, message, length);
+		slot->last_error[length] = '\0';
 		slot->last_error_at = now;
 	}
 	SpinLockRelease(&slot->mutex);
@@ -297,8 +333,9 @@ mt_tail_wait_news(MtTailSlot *slot, uint64 seen, TimestampTz deadline)
 void
 mt_tail_hold_database(Oid database)
 {
-	if (mt_tail_shared == NULL)
+	if (mt_tail_shared == NULL || n_own_holds == MT_MAX_RESCANS)
 		return;
+	own_holds[n_own_holds++] = database;
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	if (mt_tail_shared->n_holds < MT_MAX_RESCANS)
 		mt_tail_shared->holds[mt_tail_shared->n_holds++] = database;
@@ -314,24 +351,4 @@ mt_tail_hold_database(Oid database)
 		}
 	}
 	LWLockRelease(mt_tail_shared->lock);
-}
-
-void
-mt_tail_release_database(Oid database)
-{
-	if (mt_tail_shared == NULL)
-		return;
-	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < mt_tail_shared->n_holds; i++)
-		if (mt_tail_shared->holds[i] == database)
-		{
-			mt_tail_shared->holds[i] = mt_tail_shared->holds[--mt_tail_shared->n_holds];
-			break;
-		}
-	if (!oid_listed(mt_tail_shared->holds, mt_tail_shared->n_holds, database))
-		for (int i = 0; i < mt_tail_shared->n_slots; i++)
-			if (mt_tail_shared->slots[i].used && mt_tail_shared->slots[i].database == database)
-				mt_tail_shared->slots[i].held = false;
-	LWLockRelease(mt_tail_shared->lock);
-	mt_tail_request_scan(database);
 }

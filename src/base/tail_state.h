@@ -58,10 +58,12 @@ typedef struct MtTailSlot
 	bool		stop;			/* the tailer shall end and the slot be freed */
 	bool		paused;			/* the tailer shall hold */
 	bool		held;			/* the tailer shall end until the database is released */
+	bool		scan;			/* the tailer shall scan its database: no worker is free for it */
 	Oid			database;
 	Oid			serverid;
 	Oid			owner;
 	int64		version;		/* of the catalog row that the slot mirrors */
+	uint32		options_stamp;	/* changes with the options to connect by */
 	uint32		shard_id;
 	char		shard[MT_SHARD_NAME_BYTES];
 	NameData	server;
@@ -96,6 +98,7 @@ typedef struct MtTailSlot
 	/* Readers sleep here for news of the ring; see mt_tail_wake_readers. */
 	ConditionVariable news;
 	pg_atomic_uint64 news_count;	/* counts commits that readers should see */
+	pg_atomic_uint32 watermark_waiters; /* readers to whom scanned_to alone is news */
 } MtTailSlot;
 
 #define MT_MAX_RESCANS 64
@@ -114,6 +117,8 @@ typedef struct MtTailShared
 	/* Databases where no worker may run now (DROP DATABASE ...); under lock. */
 	int			n_holds;
 	Oid			holds[MT_MAX_RESCANS];
+
+	bool		slot_lacked;	/* a tail found no slot; under lock */
 
 	/* Woken whenever a slot is assigned, freed, or changes status. */
 	ConditionVariable changed;
@@ -167,8 +172,10 @@ extern void mt_tail_wake_readers(MtTailSlot *slot);
  */
 extern bool mt_tail_wait_news(MtTailSlot *slot, uint64 seen, TimestampTz deadline);
 
-/* Hold a database: its workers end and none starts, until released. */
+/*
+ * Hold a database: its workers end and none starts until the current
+ * transaction has ended, in whatever way.
+ */
 extern void mt_tail_hold_database(Oid database);
-extern void mt_tail_release_database(Oid database);
 
 #endif							/* MT_TAIL_STATE_H */

@@ -100,8 +100,8 @@ mongo_tail_wait_for_changes(PG_FUNCTION_ARGS)
 	options.has_after = mt_position_argument(fcinfo, 1, &options.after);
 	options.wait_ms = mt_interval_argument(fcinfo, 2, "wait");
 	reader = mt_change_reader_begin(&options);
-	if (!atomic && ActiveSnapshotSet())
-		PopActiveSnapshot();
+	if (!atomic)
+		ForgetPortalSnapshots();
 	InvalidateCatalogSnapshot();
 	(void) mt_change_reader_next(reader, &row);
 	mt_change_reader_end(reader);

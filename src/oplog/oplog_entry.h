@@ -46,4 +46,10 @@ extern MtOplogStatus mt_oplog_entry_parse_inner(MtSlice bson, MtOplogEntry *entr
 /* The ts of an entry and nothing else; 0 when it has none or is corrupt. */
 extern uint64_t mt_oplog_entry_ts(MtSlice bson);
 
+/*
+ * Is this the entry that a replica set's oplog begins with when the set is
+ * made?  Nothing can have been before it.
+ */
+extern bool mt_oplog_entry_is_initial(MtSlice bson);
+
 #endif							/* MT_OPLOG_ENTRY_H */

@@ -204,14 +204,26 @@ mt_apply_ops_parse(MtSlice o, MtApplyOps *apply_ops, MtOplogError *error)
 
 /* ---- delivering ---- */
 
-/* A change with what it takes from the entry that decides it */
-static void
+/* An empty change with what it takes from the entry that decides it; field by
+ * field, as mt_entry_clear is. */
+static inline void
 mt_change_begin(MtChange *change, const MtOplogEntry *decider)
 {
-	memset(change, 0, sizeof *change);
+	static const MtSlice absent = {NULL, 0};
+
 	change->cluster_time = decider->ts;
 	change->visible_time = decider->ts;
+	change->index = 0;
+	change->operation = MT_OPERATION_NONE;
+	change->payload_kind = MT_PAYLOAD_NONE;
+	change->flags = 0;
 	change->wall_ms = decider->wall_ms;
+	change->entry_bytes = 0;
+	change->namespace = absent;
+	change->document_key = absent;
+	change->payload = absent;
+	change->full_document = absent;
+	change->transaction_id = absent;
 }
 
 static MtOplogStatus
@@ -378,10 +390,12 @@ mt_chain_parse(const MtGroup *group, uint64_t ts, bool prepared, const MtByteBuf
 	if (status != MT_OPLOG_OK)
 		return status;
 	if (earlier->entry.ts != ts)
-		return mt_oplog_fail(error, MT_OPLOG_MALFORMED, "asked for entry " MT_TS_FORMAT " of the transaction, got " MT_TS_FORMAT,
+		return mt_oplog_fail(error, MT_OPLOG_MALFORMED,
+							 "asked for entry " MT_TS_FORMAT " of the transaction, got " MT_TS_FORMAT,
 							 MT_TS_ARGS(ts), MT_TS_ARGS(earlier->entry.ts));
 	if (mt_operation_group_command(&earlier->entry) != MT_GROUP_APPLY_OPS)
-		return mt_oplog_fail(error, MT_OPLOG_MALFORMED, "prevOpTime leads to entry " MT_TS_FORMAT ", which is no applyOps",
+		return mt_oplog_fail(error, MT_OPLOG_MALFORMED,
+							 "prevOpTime leads to entry " MT_TS_FORMAT ", which is no applyOps",
 							 MT_TS_ARGS(ts));
 	status = mt_apply_ops_parse(earlier->entry.o, &earlier->apply_ops, error);
 	if (status == MT_OPLOG_OK)
@@ -390,7 +404,8 @@ mt_chain_parse(const MtGroup *group, uint64_t ts, bool prepared, const MtByteBuf
 		return status;
 	if (transaction_id.len != group->transaction_id.len ||
 		(transaction_id.len > 0 && memcmp(id, group->transaction_id.data, transaction_id.len) != 0))
-		return mt_oplog_fail(error, MT_OPLOG_MALFORMED, "prevOpTime leads to entry " MT_TS_FORMAT " of another transaction",
+		return mt_oplog_fail(error, MT_OPLOG_MALFORMED,
+							 "prevOpTime leads to entry " MT_TS_FORMAT " of another transaction",
 							 MT_TS_ARGS(ts));
 	if (prepared ? !earlier->apply_ops.prepare : !earlier->apply_ops.partial)
 		return mt_oplog_fail(error, MT_OPLOG_MALFORMED, "entry " MT_TS_FORMAT " of the transaction is not %s",
@@ -410,7 +425,8 @@ mt_unfolder_fetch(MtUnfolder *unfolder, uint64_t ts, MtByteBuffer *bytes, MtOplo
 			return mt_oplog_fail(error, MT_OPLOG_MALFORMED, "entry " MT_TS_FORMAT " of the transaction is too large",
 								 MT_TS_ARGS(ts));
 		case MT_FETCH_MISSING:
-			return mt_oplog_fail(error, MT_OPLOG_HISTORY_LOST, "entry " MT_TS_FORMAT " of the transaction is no longer in the oplog",
+			return mt_oplog_fail(error, MT_OPLOG_HISTORY_LOST,
+								 "entry " MT_TS_FORMAT " of the transaction is no longer in the oplog",
 								 MT_TS_ARGS(ts));
 		case MT_FETCH_FAILED:
 			break;
@@ -462,7 +478,8 @@ mt_unfolder_walk_back(MtUnfolder *unfolder, const MtGroup *group, bool prepared,
 		MtOplogStatus status;
 
 		if (ts >= later)
-			return mt_oplog_fail(error, MT_OPLOG_MALFORMED, "prevOpTime of entry " MT_TS_FORMAT " leads to " MT_TS_FORMAT ", which is not earlier",
+			return mt_oplog_fail(error, MT_OPLOG_MALFORMED,
+								 "prevOpTime of entry " MT_TS_FORMAT " leads to " MT_TS_FORMAT ", which is not earlier",
 								 MT_TS_ARGS(later), MT_TS_ARGS(ts));
 		status = mt_unfolder_fetch(unfolder, ts, fetched, error);
 		if (status == MT_OPLOG_OK)
@@ -532,7 +549,8 @@ mt_unfold_group(MtUnfolder *unfolder, MtGroup *group, bool chained, bool prepare
 	if (status == MT_OPLOG_OK && !prepared)
 		status = mt_unfold_operations(unfolder, group, last, 1, error);
 	if (status == MT_OPLOG_OK && chained && last->has_count && last->count != (int64_t) group->index)
-		status = mt_oplog_fail(error, MT_OPLOG_MALFORMED, "the transaction has %" PRIu32 " operations where its count says %" PRId64,
+		status = mt_oplog_fail(error, MT_OPLOG_MALFORMED,
+							 "the transaction has %" PRIu32 " operations where its count says %" PRId64,
 							   group->index, last->count);
 	if (status == MT_OPLOG_OK)
 		status = mt_unfolder_release(unfolder);

@@ -4,12 +4,14 @@
  *
  * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
  * from a template refuse while anybody is connected: they first end the
- * workers of that database and hold it until they are done.  DROP and ALTER of
- * a server, and DROP EXTENSION, only ask for a scan at commit, which ends or
- * renames what they concern.
+ * workers of that database and hold it until their transaction has ended.  A
+ * tail's row follows its server in the same transaction: it is renamed, and
+ * dropped, with it.  For that, DROP EXTENSION, and other options to connect
+ * by, a scan at commit tells the workers.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
@@ -18,12 +20,15 @@
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
 #include "worker/launcher.h"
@@ -33,6 +38,9 @@
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 static object_access_hook_type previous_access_hook = NULL;
+
+/* A server was dropped since the last look. */
+static bool servers_dropped = false;
 
 /* The database whose connections a statement wants gone, or InvalidOid. */
 static Oid
@@ -62,6 +70,7 @@ database_in_the_way(Node *statement)
 			{
 				ListCell   *cell;
 
+				name = "template1";
 				foreach(cell, ((CreatedbStmt *) statement)->options)
 				{
 					DefElem    *option = lfirst(cell);
@@ -75,6 +84,15 @@ database_in_the_way(Node *statement)
 			break;
 	}
 	return name ? get_database_oid(name, true) : InvalidOid;
+}
+
+/* Whoever will be refused the statement must not stop the workers first. */
+static bool
+may_disturb(Oid database, NodeTag tag)
+{
+	if (tag == T_CreatedbStmt && have_createdb_privilege())
+		return true;
+	return mt_compat_database_ownercheck(database, GetUserId());
 }
 
 static bool
@@ -113,27 +131,56 @@ run_utility(MT_COMPAT_UTILITY_PARAMETERS)
 		standard_ProcessUtility(MT_COMPAT_UTILITY_ARGUMENTS);
 }
 
+/* Let the tails' rows follow what the statement did to servers. */
+static void
+follow(NodeTag tag, Node *statement)
+{
+	RenameStmt *rename = (RenameStmt *) statement;
+
+	switch (tag)
+	{
+		case T_RenameStmt:
+			if (rename->renameType != OBJECT_FOREIGN_SERVER || !OidIsValid(mt_catalog_relation("tail")))
+				break;
+			CommandCounterIncrement();
+			mt_tail_catalog_rename(get_foreign_server_oid(rename->newname, false), rename->newname);
+			break;
+		case T_AlterForeignServerStmt:
+		case T_CreateUserMappingStmt:
+		case T_AlterUserMappingStmt:
+		case T_DropUserMappingStmt:
+			mt_tail_request_scan_at_commit();
+			break;
+		default:
+			break;
+	}
+	if (servers_dropped)
+	{
+		servers_dropped = false;
+		if (OidIsValid(mt_catalog_relation("tail")))
+			mt_tail_catalog_forget_dropped();
+	}
+}
+
 static void
 on_utility(MT_COMPAT_UTILITY_PARAMETERS)
 {
-	Oid			database = mt_tail_shared ? database_in_the_way(pstmt->utilityStmt) : InvalidOid;
+	/* A statement that ends a transaction is gone, with its memory, when it
+	 * has run; those that are followed do not. */
+	Node	   *statement = pstmt->utilityStmt;
+	NodeTag		tag = nodeTag(statement);
+	Oid			database = InvalidOid;
 
-	if (!OidIsValid(database))
+	if (mt_tail_shared != NULL && tag != T_TransactionStmt)
+		database = database_in_the_way(statement);
+	if (OidIsValid(database) && may_disturb(database, tag))
 	{
-		run_utility(MT_COMPAT_UTILITY_ARGUMENTS);
-		return;
-	}
-	mt_tail_hold_database(database);
-	PG_TRY();
-	{
+		mt_tail_hold_database(database);
 		wait_for_workers(database);
-		run_utility(MT_COMPAT_UTILITY_ARGUMENTS);
 	}
-	PG_FINALLY();
-	{
-		mt_tail_release_database(database);
-	}
-	PG_END_TRY();
+	run_utility(MT_COMPAT_UTILITY_ARGUMENTS);
+	if (mt_tail_shared != NULL && tag != T_TransactionStmt && IsTransactionState())
+		follow(tag, statement);
 }
 
 static void
@@ -143,6 +190,8 @@ on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void
 		previous_access_hook(access, class_id, object_id, sub_id, arg);
 	if (access != OAT_DROP && access != OAT_POST_ALTER)
 		return;
+	if (class_id == ForeignServerRelationId && access == OAT_DROP)
+		servers_dropped = true;
 	if (class_id == ForeignServerRelationId ||
 		(class_id == ExtensionRelationId && access == OAT_DROP))
 		mt_tail_request_scan_at_commit();

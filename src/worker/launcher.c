@@ -79,9 +79,9 @@ leave(int code, Datum arg)
 	LWLockRelease(mt_tail_shared->lock);
 }
 
-/* The databases that one can connect to. */
+/* The databases, or only those that one can connect to. */
 static List *
-list_databases(void)
+list_databases(bool connectable)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *databases = NIL;
@@ -97,7 +97,7 @@ list_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (database->datallowconn)
+		if (database->datallowconn || !connectable)
 		{
 			MemoryContext old = MemoryContextSwitchTo(caller);
 
@@ -112,6 +112,24 @@ list_databases(void)
 	return databases;
 }
 
+/* The slots of databases that are gone are free. */
+static void
+forget_dropped_databases(void)
+{
+	List	   *databases = list_databases(false);
+
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < mt_tail_shared->n_slots; i++)
+	{
+		MtTailSlot *slot = &mt_tail_shared->slots[i];
+
+		if (slot->used && !list_member_oid(databases, slot->database))
+			slot->stop = true;
+	}
+	LWLockRelease(mt_tail_shared->lock);
+	list_free(databases);
+}
+
 static bool
 database_is_held(Oid database)
 {
@@ -122,6 +140,31 @@ database_is_held(Oid database)
 		held = held || mt_tail_shared->holds[i] == database;
 	LWLockRelease(mt_tail_shared->lock);
 	return held;
+}
+
+/*
+ * No worker is free to scan a database: have a tailer do it that runs there.
+ * Otherwise a full house of tailers could not even be told to stop.
+ */
+static bool
+scan_by_tailer(Oid database)
+{
+	bool		asked = false;
+
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < mt_tail_shared->n_slots && !asked; i++)
+	{
+		MtTailSlot *slot = &mt_tail_shared->slots[i];
+
+		if (slot->used && slot->database == database && slot->worker_latch != NULL)
+		{
+			slot->scan = true;
+			SetLatch(slot->worker_latch);
+			asked = true;
+		}
+	}
+	LWLockRelease(mt_tail_shared->lock);
+	return asked;
 }
 
 /*
@@ -140,17 +183,19 @@ scan_database(Oid database)
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		return false;
+		return scan_by_tailer(database);
 	(void) WaitForBackgroundWorkerShutdown(handle);
 	pfree(handle);
 	return true;
 }
 
-/* Take the list of databases to scan, and scan them; false: come again. */
+/* Take the list of databases to scan, and scan them; false: come again.  A
+ * database that nobody can connect to is not scanned. */
 static bool
 run_scans(void)
 {
-	List	   *databases = NIL;
+	List	   *databases;
+	List	   *wanted = NIL;
 	ListCell   *cell;
 	bool		all;
 	bool		complete = true;
@@ -159,16 +204,20 @@ run_scans(void)
 	all = mt_tail_shared->rescan_all;
 	mt_tail_shared->rescan_all = false;
 	for (int i = 0; i < mt_tail_shared->n_rescans && !all; i++)
-		databases = lappend_oid(databases, mt_tail_shared->rescans[i]);
+		wanted = lappend_oid(wanted, mt_tail_shared->rescans[i]);
 	mt_tail_shared->n_rescans = 0;
 	LWLockRelease(mt_tail_shared->lock);
+	if (!all && wanted == NIL)
+		return true;
 
-	if (all)
-		databases = list_databases();
+	forget_dropped_databases();
+	databases = list_databases(true);
 	foreach(cell, databases)
 	{
 		if (ShutdownRequestPending)
 			break;
+		if (!all && !list_member_oid(wanted, lfirst_oid(cell)))
+			continue;
 		if (!scan_database(lfirst_oid(cell)))
 		{
 			mt_tail_request_scan(lfirst_oid(cell));
@@ -176,7 +225,19 @@ run_scans(void)
 		}
 	}
 	list_free(databases);
+	list_free(wanted);
 	return complete;
+}
+
+static bool
+scans_pending(void)
+{
+	bool		pending;
+
+	LWLockAcquire(mt_tail_shared->lock, LW_SHARED);
+	pending = mt_tail_shared->rescan_all || mt_tail_shared->n_rescans > 0;
+	LWLockRelease(mt_tail_shared->lock);
+	return pending;
 }
 
 static bool
@@ -209,6 +270,10 @@ schedule_relaunch(MtTailSlot *slot, TimestampTz now)
 		slot->launch_failures = 0;
 	for (int i = 0; i < slot->launch_failures && wait_ms < RELAUNCH_MAX_MS; i++)
 		wait_ms *= 2;
+	/* It ended before it had anything to say of its own: it could not log in. */
+	if (slot->launch_failures > 0 && mt_tail_status(slot) == MT_TAIL_STARTING)
+		mt_tail_set_status(slot, MT_TAIL_STARTING,
+						   "the tail's worker could not start; the log of PostgreSQL says why");
 	slot->launch_failures++;
 	slot->next_launch = TimestampTzPlusMilliseconds(now, Min(wait_ms, RELAUNCH_MAX_MS));
 }
@@ -244,6 +309,7 @@ static void
 free_slot(MtTailSlot *slot)
 {
 	dsm_handle	ring;
+	bool		lacked;
 
 	SpinLockAcquire(&slot->mutex);
 	ring = slot->ring;
@@ -254,9 +320,13 @@ free_slot(MtTailSlot *slot)
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	slot->used = false;
 	slot->stop = false;
+	lacked = mt_tail_shared->slot_lacked;
+	mt_tail_shared->slot_lacked = false;
 	LWLockRelease(mt_tail_shared->lock);
 	mt_tail_wake_readers(slot);
 	ConditionVariableBroadcast(&mt_tail_shared->changed);
+	if (lacked)
+		mt_tail_request_scan(InvalidOid);
 }
 
 /* See to every slot; the time in ms until something is due. */
@@ -298,16 +368,24 @@ mongo_tail_launcher_main(Datum arg)
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	mt_tail_shared->launcher_latch = MyLatch;
 	mt_tail_shared->launcher_pid = MyProcPid;
+	mt_tail_shared->rescan_all = true;	/* a launcher before may have lost some */
 	LWLockRelease(mt_tail_shared->lock);
 	before_shmem_exit(leave, (Datum) 0);
 
 	while (!ShutdownRequestPending)
 	{
-		bool		scanned = run_scans();
-		long		due_ms = supervise();
+		bool		scanned;
+		long		due_ms;
 
+		/* Waiting for a scan takes what our latch was set for meanwhile. */
+		do
+			scanned = run_scans();
+		while (scanned && scans_pending() && !ShutdownRequestPending);
+		due_ms = supervise();
+		if (scans_pending())
+			due_ms = Min(due_ms, RELAUNCH_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 scanned ? due_ms : Min(due_ms, RELAUNCH_MS), PG_WAIT_EXTENSION);
+						 due_ms, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -316,5 +394,6 @@ mongo_tail_launcher_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 	}
-	proc_exit(0);
+	/* Not 0, after which a launcher that was terminated would not come again. */
+	proc_exit(1);
 }

@@ -3,21 +3,25 @@
  *		A scan: bring the slots in line with one database's catalog.
  *
  * Runs in a worker of its own, because only a process that is connected to a
- * database can read its tables.  It also mends what DDL left behind: rows of
- * servers that were dropped go, rows of servers that were renamed follow.
+ * database can read its tables.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -63,6 +67,7 @@ find_or_assign(const MtTail *tail, const MtTailShard *shard)
 	free_slot->used = true;
 	free_slot->stop = false;
 	free_slot->held = false;
+	free_slot->scan = false;
 	free_slot->database = MyDatabaseId;
 	free_slot->serverid = tail->serverid;
 	free_slot->owner = tail->owner;
@@ -91,12 +96,38 @@ find_or_assign(const MtTail *tail, const MtTailShard *shard)
 	return free_slot;
 }
 
+/*
+ * A number that changes when the options of the tail's server or of its
+ * owner's user mapping do.
+ */
+static void
+set_options_stamp(MtTail *tail)
+{
+	static const int caches[] = {FOREIGNSERVEROID, USERMAPPINGUSERSERVER, USERMAPPINGUSERSERVER};
+	Datum		keys[3][2] = {
+		{ObjectIdGetDatum(tail->serverid), (Datum) 0},
+		{ObjectIdGetDatum(tail->owner), ObjectIdGetDatum(tail->serverid)},
+		{ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(tail->serverid)}
+	};
+
+	for (int i = 0; i < (int) lengthof(caches); i++)
+	{
+		HeapTuple	tuple = SearchSysCache(caches[i], keys[i][0], keys[i][1], (Datum) 0, (Datum) 0);
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		tail->options_stamp = hash_combine(tail->options_stamp, HeapTupleHeaderGetRawXmin(tuple->t_data));
+		ReleaseSysCache(tuple);
+	}
+}
+
 /* Make the slots of this database say what its tails say. */
 static void
 write_slots(List *tails)
 {
 	ListCell   *cell;
 	const MtTail *without_slot = NULL;
+	bool		was_lacked;
 
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < mt_tail_shared->n_slots; i++)
@@ -122,6 +153,7 @@ write_slots(List *tails)
 			slot->owner = tail->owner;
 			slot->server = tail->server;
 			slot->version = tail->version;
+			slot->options_stamp = tail->options_stamp;
 			slot->paused = tail->paused;
 		}
 	}
@@ -132,20 +164,21 @@ write_slots(List *tails)
 		if (slot->used && slot->database == MyDatabaseId && slot->worker_latch != NULL)
 			SetLatch(slot->worker_latch);
 	}
+	was_lacked = mt_tail_shared->slot_lacked;
+	mt_tail_shared->slot_lacked = was_lacked || without_slot != NULL;
 	LWLockRelease(mt_tail_shared->lock);
 	ConditionVariableBroadcast(&mt_tail_shared->changed);
-	if (without_slot != NULL)
+	if (without_slot != NULL && !was_lacked)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no slot is free for the tail of server \"%s\"", NameStr(without_slot->server)),
 				 errhint("Increase mongo_tail.max_tails and restart PostgreSQL.")));
 }
 
-/* Follow renamed servers and forget dropped ones; what is left. */
-static List *
+/* Follow servers that were renamed where our hooks did not see it. */
+static void
 mend_catalog(List *tails)
 {
-	List	   *kept = NIL;
 	ListCell   *cell;
 
 	foreach(cell, tails)
@@ -153,40 +186,63 @@ mend_catalog(List *tails)
 		MtTail	   *tail = lfirst(cell);
 		ForeignServer *server;
 
-		if (tail->adopted)
-		{
-			server = GetForeignServerExtended(tail->serverid, FSV_MISSING_OK);
-			if (server == NULL)
-			{
-				ereport(LOG, (errmsg("tail of dropped server \"%s\" ends", NameStr(tail->server))));
-				mt_tail_catalog_delete(NameStr(tail->server));
-				continue;
-			}
-			if (strcmp(server->servername, NameStr(tail->server)) != 0)
-			{
-				mt_tail_catalog_rename(tail->serverid, server->servername);
-				namestrcpy(&tail->server, server->servername);
-			}
-		}
-		kept = lappend(kept, tail);
+		if (!tail->adopted)
+			continue;
+		server = GetForeignServer(tail->serverid);
+		if (strcmp(server->servername, NameStr(tail->server)) == 0)
+			continue;
+		mt_tail_catalog_rename(tail->serverid, server->servername);
+		namestrcpy(&tail->server, server->servername);
 	}
-	return kept;
+}
+
+void
+mt_worker_pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", ""},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"},
+		{"lock_timeout", "0"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"TimeZone", "UTC"}
+	};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+mt_tail_scan(void)
+{
+	List	   *tails = NIL;
+
+	if (OidIsValid(mt_catalog_relation("tail")))
+	{
+		ListCell   *cell;
+
+		tails = mt_tail_catalog_load_all();
+		mend_catalog(tails);
+		foreach(cell, tails)
+			set_options_stamp(lfirst(cell));
+		mt_slot_catalog_mend();
+	}
+	write_slots(tails);
 }
 
 void
 mongo_tail_scan_main(Datum arg)
 {
-	List	   *tails = NIL;
-
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	mt_worker_pin_settings();
 
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (OidIsValid(mt_catalog_relation("tail")))
-		tails = mend_catalog(mt_tail_catalog_load_all());
-	write_slots(tails);
+	mt_tail_scan();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	proc_exit(0);

@@ -70,6 +70,10 @@ typedef struct MtTailer
 	/* of the tailer */
 	Oid			owner;			/* whom it runs as */
 	int			backoff_ms;
+	uint32		options_stamp;	/* the slot's, when the options were read */
+	bool		scan_fails;		/* chores that failed the last time */
+	bool		notify_fails;
+	bool		store_fails;
 	MtTailStatus logged;		/* the last state that the log knows */
 } MtTailer;
 
@@ -82,15 +86,37 @@ must_exit(void)
 {
 	MtTailSlot *slot = tailer.slot;
 
-	return ShutdownRequestPending || slot->stop || slot->held || slot->owner != tailer.owner;
+	return ProcDiePending || slot->stop || slot->held || slot->owner != tailer.owner;
 }
 
 /* Is the session's plan no longer the tail's? */
 static bool
 plan_changed(void)
 {
-	return must_exit() || tailer.slot->paused ||
-		(tailer.tail != NULL && tailer.slot->version != tailer.tail->version);
+	return must_exit() || tailer.slot->paused || tailer.slot->scan ||
+		(tailer.tail != NULL && (tailer.slot->version != tailer.tail->version ||
+								 tailer.slot->options_stamp != tailer.options_stamp));
+}
+
+static bool in_transaction(void (*chore) (void), bool *failing);
+
+/* Interrupts and signals, where the driver is not on the stack.  A worker that
+ * is asked to end does so at the loop's head, without a FATAL in the log. */
+static void
+serve_interrupts(void)
+{
+	if (!ProcDiePending)
+		CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (tailer.slot->scan && !must_exit())
+	{
+		tailer.slot->scan = false;
+		(void) in_transaction(mt_tail_scan, &tailer.scan_fails);
+	}
 }
 
 /* Sleep until something is asked or the time is over. */
@@ -100,12 +126,7 @@ nap(long wait_ms)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (wait_ms >= 0 ? WL_TIMEOUT : 0),
 					 wait_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	serve_interrupts();
 }
 
 /* ---- states ---- */
@@ -162,7 +183,7 @@ retry_later(const char *message)
 static void
 fail(const char *message)
 {
-	int64		version = tailer.slot->version;
+	int64		version = tailer.tail->version;
 
 	enter_state(MT_TAIL_FAILED, message);
 	while (!must_exit() && tailer.slot->version == version)
@@ -195,10 +216,12 @@ load_plan(void)
 	MemoryContext old;
 	char		message[256];
 
+	tailer.options_stamp = tailer.slot->options_stamp;
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	old = MemoryContextSwitchTo(tailer.session_context);
-	tailer.tail = mt_tail_catalog_load(NameStr(tailer.slot->server), true);
+	tailer.tail = mt_tail_catalog_load_server(tailer.slot->serverid);
 	tailer.shard = NULL;
 	for (int i = 0; tailer.tail != NULL && i < tailer.tail->n_shards; i++)
 		if (tailer.tail->shards[i].id == tailer.slot->shard_id)
@@ -374,14 +397,18 @@ open_stream(uint64 after)
 
 /* ---- chores between batches ---- */
 
-/* Run chore in a transaction; an error of it is logged and counted, no more. */
+/*
+ * Run chore in a transaction; an error of it is logged, if it is the first
+ * since it last succeeded, and no more.
+ */
 static bool
-in_transaction(void (*chore) (void))
+in_transaction(void (*chore) (void), bool *failing)
 {
 	volatile bool done = false;
 
 	PG_TRY();
 	{
+		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		chore();
@@ -393,19 +420,22 @@ in_transaction(void (*chore) (void))
 	{
 		MemoryContextSwitchTo(TopMemoryContext);
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
+		if (!*failing)
+			EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	*failing = !done;
 	return done;
 }
 
 static void
 store_resume_time(void)
 {
-	mt_tail_catalog_set_resume(NameStr(tailer.tail->server), tailer.shard->name, tailer.stored_time);
+	mt_tail_catalog_set_resume(tailer.tail->serverid, tailer.tail->version, tailer.shard->name,
+							   tailer.stored_time);
 }
 
 static void
@@ -420,6 +450,17 @@ is_due(TimestampTz last, int interval_ms, TimestampTz now)
 	return last == 0 || TimestampDifferenceMilliseconds(last, now) >= interval_ms;
 }
 
+static void
+notify_now(TimestampTz now)
+{
+	if (in_transaction(send_notify, &tailer.notify_fails))
+		pg_atomic_fetch_add_u64(&tailer.slot->notifies, 1);
+	else
+		pg_atomic_fetch_add_u64(&tailer.slot->notify_failures, 1);
+	tailer.notified_at = now;
+	tailer.notify_pending = false;
+}
+
 /*
  * NOTIFY at most once in notify_ms; a notification that must wait shortens
  * the next await.
@@ -432,14 +473,7 @@ notify_listeners(TimestampTz now)
 	if (!tailer.notify_pending)
 		return;
 	if (is_due(tailer.notified_at, tailer.tail->notify_ms, now))
-	{
-		if (in_transaction(send_notify))
-			pg_atomic_fetch_add_u64(&tailer.slot->notifies, 1);
-		else
-			pg_atomic_fetch_add_u64(&tailer.slot->notify_failures, 1);
-		tailer.notified_at = now;
-		tailer.notify_pending = false;
-	}
+		notify_now(now);
 	else
 		await_ms = Min(await_ms, tailer.tail->notify_ms -
 					   (int) TimestampDifferenceMilliseconds(tailer.notified_at, now) + 1);
@@ -478,7 +512,7 @@ store_progress(TimestampTz now, bool at_once)
 		return;
 	tailer.stored_time = scanned_to;
 	tailer.stored_at = now;
-	(void) in_transaction(store_resume_time);
+	(void) in_transaction(store_resume_time, &tailer.store_fails);
 }
 
 /* ---- streaming ---- */
@@ -505,6 +539,23 @@ commit_batch(uint64 *entries_before, uint64 *bytes_before)
 		mt_tail_wake_readers(slot);
 		tailer.notify_pending = tailer.tail->notify_channel != NULL;
 	}
+	else if (pg_atomic_read_u32(&slot->watermark_waiters) > 0)
+		mt_tail_wake_readers(slot);
+}
+
+/*
+ * What was fed before the session ended is seen and stays seen, and who
+ * listens may have to live with it for a while.
+ */
+static void
+settle(uint64 *entries_before, uint64 *bytes_before)
+{
+	commit_batch(entries_before, bytes_before);
+	if (ProcDiePending)
+		return;
+	if (tailer.notify_pending)
+		notify_now(GetCurrentTimestamp());
+	store_progress(GetCurrentTimestamp(), true);
 }
 
 static void
@@ -525,6 +576,7 @@ stream_changes(void)
 			status = mt_oplog_stream_feed(tailer.stream, &error);
 		if (status != MT_STREAM_BATCH_END)
 		{
+			settle(&entries, &bytes);
 			end_session(status, &error);
 			return;
 		}
@@ -534,14 +586,9 @@ stream_changes(void)
 		notify_listeners(now);
 		store_progress(now, false);
 		look_at_oldest(now);
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		serve_interrupts();
 	}
-	store_progress(GetCurrentTimestamp(), true);
+	settle(&entries, &bytes);
 }
 
 static void
@@ -607,6 +654,8 @@ release_slot(int code, Datum arg)
 	MtTailSlot *slot = &mt_tail_shared->slots[DatumGetInt32(arg)];
 
 	(void) code;
+	if (mt_tail_status(slot) != MT_TAIL_PAUSED)
+		mt_tail_set_status(slot, MT_TAIL_STARTING, NULL);
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	slot->worker_pid = 0;
 	slot->worker_latch = NULL;
@@ -642,12 +691,14 @@ mongo_tail_tailer_main(Datum arg)
 	int			index = DatumGetInt32(arg);
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	/* Also in the middle of a transaction that waits for a lock. */
+	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	if (!claim_slot(index))
 		proc_exit(0);
 	tailer.slot = &mt_tail_shared->slots[index];
 	BackgroundWorkerInitializeConnectionByOid(tailer.slot->database, tailer.slot->owner, 0);
+	mt_worker_pin_settings();
 	tailer.session_context = AllocSetContextCreate(TopMemoryContext, "mongo_tail session",
 												   ALLOCSET_DEFAULT_SIZES);
 	tailer.owner = GetUserId();
@@ -657,6 +708,7 @@ mongo_tail_tailer_main(Datum arg)
 
 	while (!must_exit())
 	{
+		serve_interrupts();
 		if (tailer.slot->paused)
 			wait_paused();
 		else

@@ -24,8 +24,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from harness import (MongoReplicaSet, MongoServer, PostgresServer, interrupt_on_sigterm,
-                     make_tls_files, repository, wait_until as _wait_until)
+from harness import (MongoReplicaSet, MongoServer, PostgresServer, give_back_port,
+                     interrupt_on_sigterm, make_tls_files, repository, wait_until as _wait_until)
 
 SEED = int(os.environ.get("MT_SEED") or random.SystemRandom().randrange(2 ** 32))
 KEPT_LOGS = repository / "build/log/integration"
@@ -113,6 +113,7 @@ def _end_postgres(request, made):
     for server in made:
         request.session.postgres_servers.remove(server)
         server.stop("immediate")
+        give_back_port(server.port)
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +166,7 @@ def make_mongo(lab_directory, unused_name):
     yield make
     for server in made:
         server.kill9()
+        give_back_port(server.port)
 
 
 @pytest.fixture
@@ -180,6 +182,7 @@ def make_replica_set(lab_directory, unused_name):
     for replica_set in made:
         for node in replica_set.nodes:
             node.kill9()
+            give_back_port(node.port)
 
 
 @pytest.fixture(scope="session")

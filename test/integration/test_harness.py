@@ -20,7 +20,8 @@ def test_postgres_survives_kill9_and_restarts(make_postgres):
 
 def test_mongod_stops_freezes_and_restarts(make_mongo):
     server = make_mongo(oplog_mb=1, sync_delay_s=1)
-    with server.client() as client:
+    # Journaled, whatever this version's default is: kill -9 follows.
+    with server.client(w="majority", journal=True) as client:
         client.t.c.insert_one({"_id": 1})
     server.sigstop()
     with server.client(direct=True, serverSelectionTimeoutMS=300) as client:

@@ -21,7 +21,8 @@ have_postgres() {
 }
 
 install_packages() {
-	local wanted=(gcc make libc6-dev pkgconf libmongoc-dev libpcre2-dev libipc-run-perl
+	# libkrb5-dev: the server's own headers include it.
+	local wanted=(gcc make libc6-dev pkgconf libmongoc-dev libpcre2-dev libkrb5-dev libipc-run-perl
 		python3-venv ca-certificates openssl) missing=() p major
 	for p in "${wanted[@]}"; do
 		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
@@ -43,6 +44,9 @@ install_packages() {
 		major=${MT_PG_MAJOR:-$(apt-cache depends postgresql |
 			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)}
 		missing+=("postgresql-$major" "postgresql-server-dev-$major")
+		# Its headers bring a clang, which with this fuzzes.
+		missing+=($(apt-cache depends "postgresql-server-dev-$major" |
+			sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p' | head -n 1))
 	fi
 	say "installing ${missing[*]}"
 	without_main_cluster apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 \

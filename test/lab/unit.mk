@@ -12,17 +12,24 @@ UNIT_LIBS = $(BSON_LIBS) $(PCRE_LIBS) -pthread -lm
 PURE_SRCS := $(sort $(wildcard src/oplog/*.c src/ring/ring.c))
 PURE_OBJS = $(PURE_SRCS:%.c=$(UNIT_BUILD)/%.o)
 UNIT_TESTS := $(patsubst test/unit/%.c,%,$(sort $(wildcard test/unit/test_*.c)))
-UNIT_TOOLS := $(patsubst test/unit/%.c,%,$(wildcard test/unit/run_vectors.c test/unit/stress_ring.c))
+UNIT_TOOLS := $(patsubst test/unit/%.c,%,$(wildcard test/unit/run_vectors.c test/unit/stress_ring.c test/unit/probe_mongo.c))
 UNIT_PROGRAMS = $(addprefix $(UNIT_BUILD)/,$(UNIT_TESTS) $(UNIT_TOOLS))
 # The hash tables among the vectors are of use once hashing is there.
 VECTORS := $(sort $(wildcard test/unit/vectors/*.jsonl) \
 	$(if $(wildcard src/oplog/hash_ring.c),$(wildcard test/unit/vectors/*.tsv)))
 STRESS_SECONDS ?= 1
-CLANG := $(firstword $(foreach c,clang clang-14 clang-16 clang-19 clang-21,$(shell command -v $(c) 2>/dev/null)))
+# Looked for only by the targets that use it.
+CLANG = $(shell sh test/lab/find_clang.sh)
 
 $(UNIT_BUILD)/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
+# The room of the driver needs the driver, too.
+MONGO_OBJS = $(patsubst %.c,$(UNIT_BUILD)/%.o,$(sort $(wildcard src/mongo/*.c)))
+$(MONGO_OBJS): UNIT_CFLAGS += $(MONGOC_CFLAGS)
+$(UNIT_BUILD)/test_mongo $(UNIT_BUILD)/probe_mongo: UNIT_LIBS += $(MONGOC_LIBS)
+$(UNIT_BUILD)/test_mongo $(UNIT_BUILD)/probe_mongo: UNIT_CFLAGS += $(MONGOC_CFLAGS)
+$(UNIT_BUILD)/test_mongo $(UNIT_BUILD)/probe_mongo: $(MONGO_OBJS)
 # Each kind of vector has its file, and all are one program.
 $(UNIT_BUILD)/run_vectors: $(filter-out test/unit/run_vectors.c,$(wildcard test/unit/*_vectors.c))
 $(UNIT_PROGRAMS): $(UNIT_BUILD)/%: test/unit/%.c $(PURE_OBJS)
@@ -48,14 +55,14 @@ NO_RANDOMIZE = $$(setarch -R true 2>/dev/null && echo setarch -R)
 TSAN_CC ?= $(or $(CLANG),$(CC) -Wno-tsan)
 tsan:
 	@$(MAKE) --no-print-directory build/tsan/stress_ring UNIT_BUILD=build/tsan \
-		UNIT_SANITIZE=-fsanitize=thread CC='$(TSAN_CC)'
+		UNIT_SANITIZE=-fsanitize=thread CC="$(TSAN_CC)"
 	TSAN_OPTIONS=halt_on_error=1 $(NO_RANDOMIZE) build/tsan/stress_ring $(STRESS_SECONDS)
 
 coverage:
 	@$(MAKE) --no-print-directory unit UNIT_BUILD=build/coverage UNIT_SANITIZE=--coverage
 	@sh test/lab/coverage.sh build/coverage $(PURE_SRCS)
 
-# Fuzzing: libFuzzer where clang has it; else the corpus is run once by gcc.
+# Fuzzing: libFuzzer where clang has it; else gcc runs the corpus once.
 FUZZ_CC ?= $(CLANG)
 FUZZ_RUNS ?= 1000000
 FUZZ_TARGETS := $(patsubst test/fuzz/%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))

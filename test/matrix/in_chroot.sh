@@ -34,8 +34,11 @@ fi
 cp -L /etc/resolv.conf "$dir/etc/resolv.conf" 2>/dev/null || true
 if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
 	cp -L /etc/ssl/certs/ca-certificates.crt "$dir/root/ca.crt"
-	export PIP_CERT=/root/ca.crt
 fi
+# Of the host's environment only what is meant for us and the way to the network.
+mapfile -t kept < <(env | grep -E '^(MT_[A-Z_]*|CI|[a-z]+_proxy|[A-Z]+_PROXY)=')
 mount -t proc proc "$dir/proc"
 mount --rbind /dev "$dir/dev"
-exec chroot "$dir" env HOME=/root TMPDIR=/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+exec chroot "$dir" env -i "${kept[@]}" HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+	PIP_CERT=/root/ca.crt REQUESTS_CA_BUNDLE=/root/ca.crt \
+	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"

@@ -8,6 +8,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 cache=${MT_MATRIX:-/var/cache/mongo_tail_matrix}
+# What the caller's make was told (ARGS above all) is not for the makes below.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARGS
 stages='test-build unit test-regress test-isolation test-integration'
 
 # tree DIR: what git knows, as it stands here, without anything built
@@ -28,9 +30,8 @@ in_chroot() {
 		mkdir -p "$dir/mongo_tail/build/mongod-6.0.5"
 		cp "$MT_MONGOD" "$dir/mongo_tail/build/mongod-6.0.5/mongod"
 	fi
-	env -u MT_VENV -u MT_MONGOD -u PG_CONFIG -u MAKEFLAGS -u MAKELEVEL MT_PG_MAJOR="$major" \
+	env -u MT_VENV -u MT_MONGOD -u PG_CONFIG MT_PG_MAJOR="$major" \
 		bash test/matrix/in_chroot.sh "$suite" "$dir" bash -ec "
-			export DEBIAN_FRONTEND=noninteractive
 			command -v make git > /dev/null ||
 				{ apt-get -qq update; apt-get -qq -y --no-install-recommends install make git > /dev/null; }
 			cd /mongo_tail

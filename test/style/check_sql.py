@@ -1,8 +1,12 @@
 """check_sql.py FILE...: beside every CREATE in the SQL parts stand its COMMENT and its REVOKE.
 
-A relation, function, procedure, aggregate or type that PUBLIC could use by
-default, or might be granted, has REVOKE ... FROM PUBLIC in the same file, and
-everything that can have a comment has one.
+A relation, function, procedure, aggregate or type has REVOKE ... FROM PUBLIC
+in the same file, and everything that can have a comment has one.
+
+What makes a base type usable is left to PUBLIC: the type, what reads, prints,
+compares, hashes and casts it, its min and max.  Whoever is granted rows of a
+tail must be able to read and order them.  An integration test asks the same of
+the catalogs.
 """
 
 import re
@@ -17,6 +21,11 @@ REVOKE_WORDS = {"VIEW": "(?:TABLE )?", "TABLE": "(?:TABLE )?", "AGGREGATE": "FUN
 CREATE = re.compile(rf"\bCREATE (?:OR REPLACE )?(?:UNLOGGED )?({KINDS}) (?:IF NOT EXISTS )?([\w.]+)\s*(;)?", re.I)
 
 
+TYPE_SUPPORT = re.compile(
+    r"\b(?:INPUT|OUTPUT|RECEIVE|SEND|FUNCTION|PROCEDURE|SFUNC|COMBINEFUNC) ?= ?([\w.]+)"
+    r"|\bWITH FUNCTION ([\w.]+)|\bFUNCTION \d+ (?:\([^)]*\) ?)?([\w.]+)", re.I)
+
+
 def plain(text):
     """Without comments, literals and dollar quotes."""
     def blank(match):
@@ -28,13 +37,18 @@ def check(path):
     with open(path, encoding="utf-8") as file:
         text = plain(file.read())
     problems = []
-    for match in CREATE.finditer(re.sub(r"[ \t]+", " ", text)):
+    spaced = re.sub(r"\s+", " ", text)
+    support = {name for match in TYPE_SUPPORT.finditer(spaced) for name in match.groups() if name}
+    for match in CREATE.finditer(spaced):
         kind, name, shell = match.group(1).upper(), match.group(2), match.group(3)
         if kind == "TYPE" and shell:
             continue
         if not re.search(rf"\bCOMMENT\s+ON\s+{kind}\s+{re.escape(name)}(?![\w.])", text, re.I):
             problems.append(f"{path}: no COMMENT ON {kind} {name}")
-        if kind in REVOKED:
+        definition = spaced[match.end():spaced.find(";", match.end())]
+        of_a_type = (name in support or kind == "TYPE" and re.search(r"\bINPUT ?=", definition, re.I)
+                     or kind == "AGGREGATE" and re.search(r"\bSORTOP ?=", definition, re.I))
+        if kind in REVOKED and not of_a_type:
             word = REVOKE_WORDS.get(kind, kind + " ").replace(" ", r"\s+")
             revoke = rf"\bREVOKE\s+[\w\s,]+?\s+ON\s+{word}(.*?)\s+FROM\s+PUBLIC\s*;"
             lists = re.findall(revoke, text, re.I | re.S)

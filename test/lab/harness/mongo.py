@@ -79,7 +79,7 @@ class MongoServer:
     """
 
     def __init__(self, directory, port=None, replica_set="rs0", oplog_mb=990, sync_delay_s=None,
-                 cache_gb=0.25, auth=False, tls=None, extra=(), binary=None, outlive=False):
+                 cache_gb="0.5", auth=False, tls=None, extra=(), binary=None, outlive=False):
         self.directory = pathlib.Path(directory)
         self.port = port or free_port()
         self.replica_set = replica_set

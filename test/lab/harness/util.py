@@ -1,6 +1,7 @@
 """What both kinds of server need: ports, waiting, signals, owners of files."""
 
 import ctypes
+import fcntl
 import os
 import pathlib
 import pwd
@@ -45,7 +46,8 @@ def wait_until(condition, timeout=10, interval=0.02, what=None):
     raise TimeoutError(f"{what} did not hold within {timeout} s") from error
 
 
-_ports_given = set()
+# Port -> the lock file that keeps it ours among all runs on this machine.
+_ports_held = {}
 
 
 def free_port():
@@ -58,14 +60,30 @@ def free_port():
     candidates = list(range(first, last + 1))
     random.SystemRandom().shuffle(candidates)
     for port in candidates:
-        if port not in _ports_given and port_is_free(port):
-            _ports_given.add(port)
+        if port not in _ports_held and port_is_free(port) and _hold_port(port):
             return port
     raise RuntimeError(f"no free port in {first}-{last}")
 
 
+def _hold_port(port):
+    """A server binds its port late, and not at all while it is down: hold it by a lock."""
+    folder = f"/var/tmp/.mongo_tail_ports_{os.getuid()}"
+    os.makedirs(folder, exist_ok=True)
+    fd = os.open(f"{folder}/{port}", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return False
+    _ports_held[port] = fd
+    return True
+
+
 def give_back_port(port):
-    _ports_given.discard(port)
+    """For a server that is gone for good."""
+    fd = _ports_held.pop(port, None)
+    if fd is not None:
+        os.close(fd)
 
 
 def port_is_free(port):
