@@ -78,6 +78,13 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 #include "commands/explain.h"
 #endif
 
+/* A set that lives as long as the process; owned otherwise since 17. */
+#if PG_VERSION_NUM >= 170000
+#define mt_compat_create_wait_event_set(n_events) CreateWaitEventSet(NULL, n_events)
+#else
+#define mt_compat_create_wait_event_set(n_events) CreateWaitEventSet(TopMemoryContext, n_events)
+#endif
+
 /* ProcessUtility_hook's parameters, which are the same from 14 to 18. */
 #define MT_COMPAT_UTILITY_PARAMETERS \
 	PlannedStmt *pstmt, const char *query_string, bool read_only_tree, \
