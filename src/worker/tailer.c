@@ -10,6 +10,10 @@
  *	open    the ring (the old one goes on where it ended) and the oplog stream
  *	stream  fetch a batch, feed it to the ring, commit, wake the readers
  *
+ * Where the tail looks up full documents, an update and what follows it in the
+ * batch goes to the ring by way of a queue; what is in the queue is not yet
+ * seen, whatever the stream says.
+ *
  * Whatever goes wrong ends the session; what can mend itself is tried again
  * with back-off for ever, the rest waits in state "failed" for a change of the
  * tail.  The log gets one line for each change of state, not for each try.
@@ -33,6 +37,7 @@
 #include "utils/wait_event.h"
 
 #include "base/change_record.h"
+#include "base/full_document.h"
 #include "base/oplog_stream.h"
 #include "base/options.h"
 #include "base/position.h"
@@ -45,6 +50,8 @@
 #include "worker/launcher.h"
 
 #define FIRST_BACKOFF_MS	100
+/* A batch of fewer bytes of entries leaves nothing more to fetch at once. */
+#define SMALL_BATCH_BYTES	(32 * 1024)
 /* How often the oldest entry of the oplog is looked up, for stat_tail. */
 #define OPLOG_FIRST_MS		30000
 
@@ -62,6 +69,11 @@ typedef struct MtTailer
 	MtRing	   *ring;
 	MtRingPlace published;		/* the newest record in the ring */
 	uint64		batch_events;	/* appended since the last commit */
+	MtFullDocuments *documents; /* NULL: none are looked up */
+	MtByteBuffer queue;			/* changes behind an update */
+	size_t		queue_read;		/* published up to here */
+	TimestampTz queued_at;		/* when the oldest came */
+	MtMongoError lookup_error;	/* why emit stopped */
 	uint64		stored_time;	/* last resume time stored */
 	TimestampTz stored_at;
 	TimestampTz oplog_first_at;
@@ -188,6 +200,9 @@ close_session(void)
 	if (tailer.stream != NULL)
 		mt_oplog_stream_close(tailer.stream);
 	tailer.stream = NULL;
+	mt_byte_buffer_free(&tailer.queue);
+	tailer.queue_read = 0;
+	tailer.documents = NULL;
 	if (tailer.connection != NULL)
 		mt_remote_close(tailer.connection);
 	tailer.connection = NULL;
@@ -230,6 +245,9 @@ load_plan(void)
 					 errmsg("invalid namespace filter: %s", message)));
 		tailer.connection = mt_remote_open(tailer.slot->serverid, tailer.slot->owner,
 										   tailer.session_context);
+		if (tailer.tail->lookup)
+			tailer.documents = mt_full_documents_new(tailer.slot->serverid, tailer.slot->owner,
+													 tailer.server, &tailer.slot->lookups);
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -310,19 +328,101 @@ open_ring(void)
 	return tailer.shard->resume_time;
 }
 
+/* Is it in the ring since the session before? */
+static bool
+is_published(const MtChange *change)
+{
+	return change->cluster_time < tailer.published.time ||
+		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index);
+}
+
 /* MtEmitChange: one change into the ring. */
 static bool
 publish(void *context, const MtChange *change)
 {
 	(void) context;
-	if (change->cluster_time < tailer.published.time ||
-		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index))
-		return true;			/* in the ring since the session before */
+	if (is_published(change))
+		return true;
 	mt_change_record_append(tailer.ring, change);
 	tailer.published.time = change->cluster_time;
 	tailer.published.index = change->index;
 	tailer.batch_events++;
 	return true;
+}
+
+/* Give the queue's changes their documents and publish them. */
+static bool
+publish_queue(void)
+{
+	while (tailer.queue_read < tailer.queue.len)
+	{
+		const uint8 *record = tailer.queue.data + tailer.queue_read;
+		MtRingHeader header;
+		MtChange	change;
+
+		memcpy(&header, record, sizeof header);
+		mt_change_record_read(record, &change);
+		if (!mt_full_documents_fill(tailer.documents, &tailer.queue, tailer.queue_read,
+									&change, &tailer.lookup_error))
+			return false;
+		(void) publish(NULL, &change);
+		tailer.queue_read += header.length;
+	}
+	tailer.queue.len = tailer.queue_read = 0;
+	return true;
+}
+
+/* MtEmitChange of a tail that looks up full documents. */
+static bool
+queue_or_publish(void *context, const MtChange *change)
+{
+	if (tailer.queue.len == 0 && change->operation != MT_OPERATION_UPDATE)
+		return publish(context, change);
+	if (is_published(change))
+		return true;
+	if (tailer.queue.len == 0)
+		tailer.queued_at = GetCurrentTimestamp();
+	if (!mt_change_record_copy(&tailer.queue, change))
+	{
+		memset(&tailer.lookup_error, 0, sizeof tailer.lookup_error);
+		strlcpy(tailer.lookup_error.message, "out of memory", sizeof tailer.lookup_error.message);
+		return false;
+	}
+	return tailer.queue.len < MT_LOOKUP_QUEUE_BYTES || publish_queue();
+}
+
+/* Everything up to this time is in the ring, committed or not. */
+static uint64
+published_to(void)
+{
+	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
+	MtRingHeader next;
+
+	if (tailer.queue_read >= tailer.queue.len)
+		return scanned_to;
+	memcpy(&next, tailer.queue.data + tailer.queue_read, sizeof next);
+	return Min(scanned_to, next.time - 1);
+}
+
+/*
+ * May the queue wait for more updates, to be looked up together?  Then the
+ * next fetch waits no longer than that.  Not after a batch of so many bytes
+ * that the next one may have been asked for already.
+ */
+static bool
+queue_may_wait(uint64 bytes_before)
+{
+	int			wait_ms = tailer.server->lookup_wait_ms;
+	long		left_ms;
+	uint64_t	entries;
+	uint64_t	bytes;
+
+	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
+	if (wait_ms == 0 || tailer.queue.len == 0 || bytes - bytes_before >= SMALL_BATCH_BYTES)
+		return false;
+	left_ms = wait_ms - TimestampDifferenceMilliseconds(tailer.queued_at, GetCurrentTimestamp());
+	mt_oplog_stream_set_await(tailer.stream, left_ms > 0 ? (int) left_ms : tailer.server->await_ms);
+	return left_ms > 0;
 }
 
 /* Say what ended the session, and how it goes on. */
@@ -377,7 +477,7 @@ open_stream(uint64 after)
 	options.await_ms = tailer.server->await_ms;
 	options.read_concern_local = tailer.server->read_concern_local;
 	options.include_migrate = tailer.server->include_migrate;
-	options.emit = publish;
+	options.emit = tailer.documents != NULL ? queue_or_publish : publish;
 	tailer.stream = mt_oplog_stream_open(&options, &status, &error);
 	if (tailer.stream != NULL)
 		return true;
@@ -490,7 +590,7 @@ look_at_oldest(TimestampTz now)
 static void
 store_progress(TimestampTz now, bool at_once)
 {
-	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
+	uint64		scanned_to = published_to();
 
 	if (scanned_to == tailer.stored_time ||
 		(!at_once && !is_due(tailer.stored_at, mt_guc_position_store_ms, now)))
@@ -510,7 +610,7 @@ commit_batch(uint64 *entries_before, uint64 *bytes_before)
 	uint64_t	entries;
 	uint64_t	bytes;
 
-	mt_ring_commit(tailer.ring, mt_oplog_stream_scanned_to(tailer.stream));
+	mt_ring_commit(tailer.ring, published_to());
 	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
 	pg_atomic_fetch_add_u64(&slot->entries, entries - *entries_before);
 	pg_atomic_fetch_add_u64(&slot->entry_bytes, bytes - *bytes_before);
@@ -543,6 +643,24 @@ settle(uint64 *entries_before, uint64 *bytes_before)
 	store_progress(GetCurrentTimestamp(), true);
 }
 
+/*
+ * What was fed before the stream said status shall be published, too, unless
+ * that was for want of a connection.  Returns how it went.
+ */
+static MtStreamStatus
+finish_queue(MtStreamStatus status, MtStreamError *error)
+{
+	if (status == MT_STREAM_DRIVER)
+		return status;
+	if (status != MT_STREAM_STOPPED && publish_queue())
+	{
+		mt_full_documents_shrink(tailer.documents);
+		return status;
+	}
+	error->mongo = tailer.lookup_error;
+	return MT_STREAM_DRIVER;
+}
+
 static void
 stream_changes(void)
 {
@@ -559,6 +677,12 @@ stream_changes(void)
 		status = mt_oplog_stream_fetch(tailer.stream, &error);
 		while (status == MT_STREAM_OK)
 			status = mt_oplog_stream_feed(tailer.stream, &error);
+		if (tailer.documents != NULL)
+		{
+			if (status == MT_STREAM_BATCH_END && queue_may_wait(bytes))
+				continue;
+			status = finish_queue(status, &error);
+		}
 		if (status != MT_STREAM_BATCH_END)
 		{
 			settle(&entries, &bytes);
