@@ -37,7 +37,7 @@
 #include "utils/wait_event.h"
 
 #include "base/change_record.h"
-#include "base/full_document.h"
+#include "base/lookup_queue.h"
 #include "base/oplog_stream.h"
 #include "base/options.h"
 #include "base/position.h"
@@ -69,11 +69,7 @@ typedef struct MtTailer
 	MtRing	   *ring;
 	MtRingPlace published;		/* the newest record in the ring */
 	uint64		batch_events;	/* appended since the last commit */
-	MtFullDocuments *documents; /* NULL: none are looked up */
-	MtByteBuffer queue;			/* changes behind an update */
-	size_t		queue_read;		/* published up to here */
-	TimestampTz queued_at;		/* when the oldest came */
-	MtMongoError lookup_error;	/* why emit stopped */
+	MtLookupQueue *lookups;		/* NULL: no documents are looked up */
 	uint64		stored_time;	/* last resume time stored */
 	TimestampTz stored_at;
 	TimestampTz oplog_first_at;
@@ -200,9 +196,7 @@ close_session(void)
 	if (tailer.stream != NULL)
 		mt_oplog_stream_close(tailer.stream);
 	tailer.stream = NULL;
-	mt_byte_buffer_free(&tailer.queue);
-	tailer.queue_read = 0;
-	tailer.documents = NULL;
+	tailer.lookups = NULL;
 	if (tailer.connection != NULL)
 		mt_remote_close(tailer.connection);
 	tailer.connection = NULL;
@@ -213,6 +207,8 @@ close_session(void)
 	tailer.server = NULL;
 	MemoryContextReset(tailer.session_context);
 }
+
+static bool publish(void *context, const MtChange *change);
 
 /* Read the plan from the catalog.  False when the tail is no longer there. */
 static bool
@@ -246,8 +242,10 @@ load_plan(void)
 		tailer.connection = mt_remote_open(tailer.slot->serverid, tailer.slot->owner,
 										   tailer.session_context);
 		if (tailer.tail->lookup)
-			tailer.documents = mt_full_documents_new(tailer.slot->serverid, tailer.slot->owner,
-													 tailer.server, &tailer.slot->lookups);
+			tailer.lookups =
+				mt_lookup_queue_new(mt_full_documents_new(tailer.slot->serverid, tailer.slot->owner,
+														  tailer.server, &tailer.slot->lookups),
+									tailer.server->lookup_wait_ms, publish);
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -328,101 +326,19 @@ open_ring(void)
 	return tailer.shard->resume_time;
 }
 
-/* Is it in the ring since the session before? */
-static bool
-is_published(const MtChange *change)
-{
-	return change->cluster_time < tailer.published.time ||
-		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index);
-}
-
 /* MtEmitChange: one change into the ring. */
 static bool
 publish(void *context, const MtChange *change)
 {
 	(void) context;
-	if (is_published(change))
-		return true;
+	if (change->cluster_time < tailer.published.time ||
+		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index))
+		return true;			/* in the ring since the session before */
 	mt_change_record_append(tailer.ring, change);
 	tailer.published.time = change->cluster_time;
 	tailer.published.index = change->index;
 	tailer.batch_events++;
 	return true;
-}
-
-/* Give the queue's changes their documents and publish them. */
-static bool
-publish_queue(void)
-{
-	while (tailer.queue_read < tailer.queue.len)
-	{
-		const uint8 *record = tailer.queue.data + tailer.queue_read;
-		MtRingHeader header;
-		MtChange	change;
-
-		memcpy(&header, record, sizeof header);
-		mt_change_record_read(record, &change);
-		if (!mt_full_documents_fill(tailer.documents, &tailer.queue, tailer.queue_read,
-									&change, &tailer.lookup_error))
-			return false;
-		(void) publish(NULL, &change);
-		tailer.queue_read += header.length;
-	}
-	tailer.queue.len = tailer.queue_read = 0;
-	return true;
-}
-
-/* MtEmitChange of a tail that looks up full documents. */
-static bool
-queue_or_publish(void *context, const MtChange *change)
-{
-	if (tailer.queue.len == 0 && change->operation != MT_OPERATION_UPDATE)
-		return publish(context, change);
-	if (is_published(change))
-		return true;
-	if (tailer.queue.len == 0)
-		tailer.queued_at = GetCurrentTimestamp();
-	if (!mt_change_record_copy(&tailer.queue, change))
-	{
-		memset(&tailer.lookup_error, 0, sizeof tailer.lookup_error);
-		strlcpy(tailer.lookup_error.message, "out of memory", sizeof tailer.lookup_error.message);
-		return false;
-	}
-	return tailer.queue.len < MT_LOOKUP_QUEUE_BYTES || publish_queue();
-}
-
-/* Everything up to this time is in the ring, committed or not. */
-static uint64
-published_to(void)
-{
-	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
-	MtRingHeader next;
-
-	if (tailer.queue_read >= tailer.queue.len)
-		return scanned_to;
-	memcpy(&next, tailer.queue.data + tailer.queue_read, sizeof next);
-	return Min(scanned_to, next.time - 1);
-}
-
-/*
- * May the queue wait for more updates, to be looked up together?  Then the
- * next fetch waits no longer than that.  Not after a batch of so many bytes
- * that the next one may have been asked for already.
- */
-static bool
-queue_may_wait(uint64 bytes_before)
-{
-	int			wait_ms = tailer.server->lookup_wait_ms;
-	long		left_ms;
-	uint64_t	entries;
-	uint64_t	bytes;
-
-	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
-	if (wait_ms == 0 || tailer.queue.len == 0 || bytes - bytes_before >= SMALL_BATCH_BYTES)
-		return false;
-	left_ms = wait_ms - TimestampDifferenceMilliseconds(tailer.queued_at, GetCurrentTimestamp());
-	mt_oplog_stream_set_await(tailer.stream, left_ms > 0 ? (int) left_ms : tailer.server->await_ms);
-	return left_ms > 0;
 }
 
 /* Say what ended the session, and how it goes on. */
@@ -477,7 +393,8 @@ open_stream(uint64 after)
 	options.await_ms = tailer.server->await_ms;
 	options.read_concern_local = tailer.server->read_concern_local;
 	options.include_migrate = tailer.server->include_migrate;
-	options.emit = tailer.documents != NULL ? queue_or_publish : publish;
+	options.context = tailer.lookups;
+	options.emit = tailer.lookups != NULL ? mt_lookup_queue_emit : publish;
 	tailer.stream = mt_oplog_stream_open(&options, &status, &error);
 	if (tailer.stream != NULL)
 		return true;
@@ -587,6 +504,15 @@ look_at_oldest(TimestampTz now)
 	mt_byte_buffer_free(&entry);
 }
 
+/* Everything up to this time is in the ring, committed or not. */
+static uint64
+published_to(void)
+{
+	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
+
+	return tailer.lookups ? mt_lookup_queue_emitted_to(tailer.lookups, scanned_to) : scanned_to;
+}
+
 static void
 store_progress(TimestampTz now, bool at_once)
 {
@@ -644,20 +570,35 @@ settle(uint64 *entries_before, uint64 *bytes_before)
 }
 
 /*
- * What was fed before the stream said status shall be published, too, unless
- * that was for want of a connection.  Returns how it went.
+ * May updates wait for more of them, to be looked up together?  Then the next
+ * fetch waits no longer than that.  Not after a batch of so many bytes that the
+ * next one may have been asked for already.
+ */
+static bool
+lookups_may_wait(uint64 bytes_before)
+{
+	int			left_ms = mt_lookup_queue_wait_left(tailer.lookups);
+	uint64_t	entries;
+	uint64_t	bytes;
+
+	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
+	if (bytes - bytes_before >= SMALL_BATCH_BYTES)
+		left_ms = 0;
+	mt_oplog_stream_set_await(tailer.stream, left_ms > 0 ? left_ms : tailer.server->await_ms);
+	return left_ms > 0;
+}
+
+/*
+ * What was fed before the stream said status goes to the ring, too, unless the
+ * connection was lost.  Returns the status with that of the look-ups.
  */
 static MtStreamStatus
-finish_queue(MtStreamStatus status, MtStreamError *error)
+finish_lookups(MtStreamStatus status, MtStreamError *error)
 {
-	if (status == MT_STREAM_DRIVER)
+	if (status == MT_STREAM_DRIVER ||
+		(status != MT_STREAM_STOPPED && mt_lookup_queue_flush(tailer.lookups)))
 		return status;
-	if (status != MT_STREAM_STOPPED && publish_queue())
-	{
-		mt_full_documents_shrink(tailer.documents);
-		return status;
-	}
-	error->mongo = tailer.lookup_error;
+	error->mongo = *mt_lookup_queue_error(tailer.lookups);
 	return MT_STREAM_DRIVER;
 }
 
@@ -677,11 +618,11 @@ stream_changes(void)
 		status = mt_oplog_stream_fetch(tailer.stream, &error);
 		while (status == MT_STREAM_OK)
 			status = mt_oplog_stream_feed(tailer.stream, &error);
-		if (tailer.documents != NULL)
+		if (tailer.lookups != NULL)
 		{
-			if (status == MT_STREAM_BATCH_END && queue_may_wait(bytes))
+			if (status == MT_STREAM_BATCH_END && lookups_may_wait(bytes))
 				continue;
-			status = finish_queue(status, &error);
+			status = finish_lookups(status, &error);
 		}
 		if (status != MT_STREAM_BATCH_END)
 		{
