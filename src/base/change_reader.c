@@ -113,6 +113,16 @@ stream_error(MtShardReader *shard, MtStreamStatus status, const MtStreamError *e
 			mt_remote_error(&error->mongo, server, "read the oplog");
 			break;
 		case MT_STREAM_HISTORY_LOST:
+			if (error->oldest != 0 && error->oldest <= error->wanted)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("the oplog of server \"%s\" has no entry at %u.%u", server,
+								(uint32) (error->wanted >> 32), (uint32) error->wanted),
+						 errdetail("It reaches back to %u.%u, so the position is of another replica set, "
+								   "or of a history that was rolled back or restored.",
+								   (uint32) (error->oldest >> 32), (uint32) error->oldest),
+						 errhint("Read after => 'oldest', and take a new copy of the collections "
+								 "if every change is needed.")));
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("changes of server \"%s\" after %u.%u are no longer in its oplog", server,

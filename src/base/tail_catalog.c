@@ -81,9 +81,8 @@ mt_catalog_leave(MtCatalogScope *scope)
 	SetUserIdAndSecContext(scope->saved_user, scope->saved_context);
 }
 
-/* Run one statement with arguments and see that it did what it is for. */
-static void
-run(const char *sql, int n, Oid *types, Datum *values, const char *nulls, bool read_only, int expected)
+void
+mt_catalog_run(const char *sql, int n, Oid *types, Datum *values, const char *nulls, bool read_only, int expected)
 {
 	int			rc = SPI_execute_with_args(sql, n, types, values, nulls, read_only, 0);
 
@@ -91,8 +90,8 @@ run(const char *sql, int n, Oid *types, Datum *values, const char *nulls, bool r
 		elog(ERROR, "SPI_execute_with_args returned %s for: %s", SPI_result_code_string(rc), sql);
 }
 
-static Datum
-name_datum(const char *name)
+Datum
+mt_catalog_name_datum(const char *name)
 {
 	Name		copy = palloc0(NAMEDATALEN);
 
@@ -100,8 +99,8 @@ name_datum(const char *name)
 	return NameGetDatum(copy);
 }
 
-static char **
-text_array(Datum datum, int *n)
+char **
+mt_catalog_text_array(Datum datum, int *n)
 {
 	Datum	   *elements;
 	char	  **texts;
@@ -113,8 +112,8 @@ text_array(Datum datum, int *n)
 	return texts;
 }
 
-static Datum
-text_array_datum(char **texts, int n)
+Datum
+mt_catalog_text_array_datum(char **texts, int n)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
 
@@ -148,8 +147,8 @@ read_tail(uint64 i)
 	namestrcpy(&tail->server, NameStr(*DatumGetName(COLUMN(1))));
 	tail->serverid = DatumGetObjectId(COLUMN(2));
 	tail->owner = DatumGetObjectId(COLUMN(3));
-	tail->includes = text_array(COLUMN(4), &tail->n_includes);
-	tail->excludes = text_array(COLUMN(5), &tail->n_excludes);
+	tail->includes = mt_catalog_text_array(COLUMN(4), &tail->n_includes);
+	tail->excludes = mt_catalog_text_array(COLUMN(5), &tail->n_excludes);
 	tail->lookup = strcmp(TextDatumGetCString(COLUMN(6)), "lookup") == 0;
 	tail->ring_bytes = DatumGetInt64(COLUMN(7));
 	tail->notify_channel = SPI_getvalue(row, desc, 8);
@@ -160,7 +159,7 @@ read_tail(uint64 i)
 	tail->version = DatumGetInt64(COLUMN(12));
 	tail->adopted = (uint64) DatumGetInt64(COLUMN(13)) == mt_catalog_system_identifier() &&
 		DatumGetObjectId(COLUMN(14)) == MyDatabaseId;
-	names = text_array(COLUMN(15), &tail->n_shards);
+	names = mt_catalog_text_array(COLUMN(15), &tail->n_shards);
 	deconstruct_array(DatumGetArrayTypeP(COLUMN(16)), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 					  &times, NULL, &n_times);
 #undef COLUMN
@@ -190,7 +189,7 @@ load_one(const char *sql, Oid type, Datum value)
 	MtTail	   *tail = NULL;
 
 	mt_catalog_enter(&scope);
-	run(sql, 1, &type, &value, NULL, true, SPI_OK_SELECT);
+	mt_catalog_run(sql, 1, &type, &value, NULL, true, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 	{
 		MemoryContext spi = MemoryContextSwitchTo(caller);
@@ -215,7 +214,7 @@ MtTail *
 mt_tail_catalog_load(const char *server, bool missing_ok)
 {
 	MtTail	   *tail = load_one("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t WHERE t.server = $1",
-								NAMEOID, name_datum(server));
+								NAMEOID, mt_catalog_name_datum(server));
 
 	if (tail == NULL && !missing_ok)
 		ereport(ERROR,
@@ -233,7 +232,7 @@ mt_tail_catalog_load_all(void)
 	List	   *tails = NIL;
 
 	mt_catalog_enter(&scope);
-	run("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t", 0, NULL, NULL, NULL, true, SPI_OK_SELECT);
+	mt_catalog_run("SELECT " TAIL_COLUMNS " FROM mongo_tail.tail t", 0, NULL, NULL, NULL, true, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext spi = MemoryContextSwitchTo(caller);
@@ -254,11 +253,11 @@ mt_tail_catalog_store(const MtTail *tail)
 	Datum		values[14];
 	char		nulls[15] = "              ";
 
-	values[0] = name_datum(NameStr(tail->server));
+	values[0] = mt_catalog_name_datum(NameStr(tail->server));
 	values[1] = ObjectIdGetDatum(tail->serverid);
 	values[2] = ObjectIdGetDatum(tail->owner);
-	values[3] = text_array_datum(tail->includes, tail->n_includes);
-	values[4] = text_array_datum(tail->excludes, tail->n_excludes);
+	values[3] = mt_catalog_text_array_datum(tail->includes, tail->n_includes);
+	values[4] = mt_catalog_text_array_datum(tail->excludes, tail->n_excludes);
 	values[5] = CStringGetTextDatum(tail->lookup ? "lookup" : "none");
 	values[6] = Int64GetDatum(tail->ring_bytes);
 	values[7] = tail->notify_channel ? CStringGetTextDatum(tail->notify_channel) : (Datum) 0;
@@ -272,7 +271,7 @@ mt_tail_catalog_store(const MtTail *tail)
 	values[13] = ObjectIdGetDatum(MyDatabaseId);
 
 	mt_catalog_enter(&scope);
-	run("INSERT INTO mongo_tail.tail VALUES ($1, $2, $3::pg_catalog.regrole, $4, $5, $6, $7, $8, $9, "
+	mt_catalog_run("INSERT INTO mongo_tail.tail VALUES ($1, $2, $3::pg_catalog.regrole, $4, $5, $6, $7, $8, $9, "
 		"$10::mongo_tail.cluster_time, $11::mongo_tail.cluster_time, $12, $13, $14) "
 		"ON CONFLICT (server) DO UPDATE SET serverid = excluded.serverid, owner = excluded.owner, "
 		"namespaces = excluded.namespaces, exclude_namespaces = excluded.exclude_namespaces, "
@@ -281,7 +280,7 @@ mt_tail_catalog_store(const MtTail *tail)
 		"start_time = excluded.start_time, paused_at = excluded.paused_at, version = excluded.version, "
 		"system_identifier = excluded.system_identifier, database = excluded.database",
 		14, types, values, nulls, false, SPI_OK_INSERT);
-	run("DELETE FROM mongo_tail.tail_shard WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
+	mt_catalog_run("DELETE FROM mongo_tail.tail_shard WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
 	for (int i = 0; i < tail->n_shards; i++)
 	{
 		Oid			shard_types[3] = {NAMEOID, TEXTOID, INT8OID};
@@ -290,7 +289,7 @@ mt_tail_catalog_store(const MtTail *tail)
 		shard[0] = values[0];
 		shard[1] = CStringGetTextDatum(tail->shards[i].name);
 		shard[2] = Int64GetDatum((int64) tail->shards[i].resume_time);
-		run("INSERT INTO mongo_tail.tail_shard VALUES ($1, $2, $3::mongo_tail.cluster_time)",
+		mt_catalog_run("INSERT INTO mongo_tail.tail_shard VALUES ($1, $2, $3::mongo_tail.cluster_time)",
 			3, shard_types, shard, NULL, false, SPI_OK_INSERT);
 	}
 	mt_catalog_leave(&scope);
@@ -303,9 +302,9 @@ mt_tail_catalog_delete(const char *server)
 	Oid			types[1] = {NAMEOID};
 	Datum		values[1];
 
-	values[0] = name_datum(server);
+	values[0] = mt_catalog_name_datum(server);
 	mt_catalog_enter(&scope);
-	run("DELETE FROM mongo_tail.tail WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
+	mt_catalog_run("DELETE FROM mongo_tail.tail WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
 	mt_catalog_leave(&scope);
 }
 
@@ -317,11 +316,11 @@ mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at)
 	Datum		values[2];
 	char		nulls[3] = "  ";
 
-	values[0] = name_datum(server);
+	values[0] = mt_catalog_name_datum(server);
 	values[1] = Int64GetDatum((int64) paused_at);
 	nulls[1] = paused ? ' ' : 'n';
 	mt_catalog_enter(&scope);
-	run("UPDATE mongo_tail.tail SET paused_at = $2::mongo_tail.cluster_time WHERE server = $1",
+	mt_catalog_run("UPDATE mongo_tail.tail SET paused_at = $2::mongo_tail.cluster_time WHERE server = $1",
 		2, types, values, nulls, false, SPI_OK_UPDATE);
 	mt_catalog_leave(&scope);
 }
@@ -338,7 +337,7 @@ mt_tail_catalog_set_resume(Oid serverid, int64 version, const char *shard, uint6
 	values[2] = Int64GetDatum((int64) resume_time);
 	values[3] = Int64GetDatum(version);
 	mt_catalog_enter(&scope);
-	run("WITH place AS (SELECT s.server, s.shard FROM mongo_tail.tail_shard s "
+	mt_catalog_run("WITH place AS (SELECT s.server, s.shard FROM mongo_tail.tail_shard s "
 		"JOIN mongo_tail.tail t USING (server) WHERE t.serverid = $1 AND t.version = $4 "
 		"AND s.shard = $2 FOR UPDATE OF s SKIP LOCKED) "
 		"UPDATE mongo_tail.tail_shard s SET resume_time = $3::mongo_tail.cluster_time "
@@ -355,11 +354,11 @@ mt_tail_catalog_rename(Oid serverid, const char *new_name)
 	Datum		values[4];
 
 	values[0] = ObjectIdGetDatum(serverid);
-	values[1] = name_datum(new_name);
+	values[1] = mt_catalog_name_datum(new_name);
 	values[2] = Int64GetDatum((int64) mt_catalog_system_identifier());
 	values[3] = ObjectIdGetDatum(MyDatabaseId);
 	mt_catalog_enter(&scope);
-	run("UPDATE mongo_tail.tail SET server = $2 WHERE serverid = $1 AND server <> $2 "
+	mt_catalog_run("UPDATE mongo_tail.tail SET server = $2 WHERE serverid = $1 AND server <> $2 "
 		"AND system_identifier = $3 AND database = $4",
 		4, types, values, NULL, false, SPI_OK_UPDATE);
 	mt_catalog_leave(&scope);
@@ -375,7 +374,7 @@ mt_tail_catalog_forget_dropped(void)
 	values[0] = Int64GetDatum((int64) mt_catalog_system_identifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
 	mt_catalog_enter(&scope);
-	run("DELETE FROM mongo_tail.tail t WHERE t.system_identifier = $1 AND t.database = $2 "
+	mt_catalog_run("DELETE FROM mongo_tail.tail t WHERE t.system_identifier = $1 AND t.database = $2 "
 		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = t.serverid)",
 		2, types, values, NULL, false, SPI_OK_DELETE);
 	mt_catalog_leave(&scope);
@@ -385,29 +384,32 @@ void
 mt_tail_catalog_grant(const char *server, Oid role, bool grant)
 {
 	static const char *const functions[] = {
-		"FUNCTION mongo_tail.changes", "PROCEDURE mongo_tail.wait_for_changes"
+		"FUNCTION mongo_tail.changes", "PROCEDURE mongo_tail.wait_for_changes",
+		"FUNCTION mongo_tail.create_slot", "FUNCTION mongo_tail.drop_slot",
+		"FUNCTION mongo_tail.get_changes", "FUNCTION mongo_tail.peek_changes",
+		"FUNCTION mongo_tail.advance_slot", "FUNCTION mongo_tail.adopt_slot"
 	};
 	MtCatalogScope scope;
 	Oid			types[2] = {NAMEOID, OIDOID};
 	Datum		values[2];
 
-	values[0] = name_datum(server);
+	values[0] = mt_catalog_name_datum(server);
 	values[1] = ObjectIdGetDatum(role);
 	mt_catalog_enter(&scope);
 	if (grant)
 	{
 		const char *quoted = quote_identifier(GetUserNameFromId(role, false));
 
-		run("INSERT INTO mongo_tail.tail_grant VALUES ($1, $2::pg_catalog.regrole) ON CONFLICT DO NOTHING",
+		mt_catalog_run("INSERT INTO mongo_tail.tail_grant VALUES ($1, $2::pg_catalog.regrole) ON CONFLICT DO NOTHING",
 			2, types, values, NULL, false, SPI_OK_INSERT);
-		run(psprintf("GRANT USAGE ON SCHEMA mongo_tail TO %s", quoted),
+		mt_catalog_run(psprintf("GRANT USAGE ON SCHEMA mongo_tail TO %s", quoted),
 			0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
 		for (size_t i = 0; i < lengthof(functions); i++)
-			run(psprintf("GRANT EXECUTE ON %s TO %s", functions[i], quoted),
+			mt_catalog_run(psprintf("GRANT EXECUTE ON %s TO %s", functions[i], quoted),
 				0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
 	}
 	else
-		run("DELETE FROM mongo_tail.tail_grant WHERE server = $1 AND grantee = $2::pg_catalog.regrole",
+		mt_catalog_run("DELETE FROM mongo_tail.tail_grant WHERE server = $1 AND grantee = $2::pg_catalog.regrole",
 			2, types, values, NULL, false, SPI_OK_DELETE);
 	mt_catalog_leave(&scope);
 }
@@ -428,10 +430,10 @@ mt_tail_may_read(const MtTail *tail, Oid role)
 
 	if (mt_tail_may_change(tail, role))
 		return true;
-	values[0] = name_datum(NameStr(tail->server));
+	values[0] = mt_catalog_name_datum(NameStr(tail->server));
 	values[1] = ObjectIdGetDatum(role);
 	mt_catalog_enter(&scope);
-	run("SELECT 1 FROM mongo_tail.tail_grant WHERE server = $1 "
+	mt_catalog_run("SELECT 1 FROM mongo_tail.tail_grant WHERE server = $1 "
 		"AND pg_catalog.pg_has_role($2, grantee::pg_catalog.oid, 'USAGE')",
 		2, types, values, NULL, true, SPI_OK_SELECT);
 	granted = SPI_processed > 0;

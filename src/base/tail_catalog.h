@@ -51,6 +51,19 @@ typedef struct MtCatalogScope
 extern void mt_catalog_enter(MtCatalogScope *scope);
 extern void mt_catalog_leave(MtCatalogScope *scope);
 
+/*
+ * Inside such a stretch: run one statement with arguments, and see that it
+ * did what it is for (expected is SPI's code).  Unless read_only it sees what
+ * this command has changed and what others have committed by now.
+ */
+extern void mt_catalog_run(const char *sql, int n, Oid *types, Datum *values, const char *nulls,
+						   bool read_only, int expected);
+
+/* Arguments of and values from such statements. */
+extern Datum mt_catalog_name_datum(const char *name);
+extern char **mt_catalog_text_array(Datum datum, int *n);
+extern Datum mt_catalog_text_array_datum(char **texts, int n);
+
 /* The OID of table mongo_tail.<name>, InvalidOid when the extension is not
  * in this database. */
 extern Oid	mt_catalog_relation(const char *name);

@@ -58,6 +58,7 @@ typedef struct MtTailSlot
 	bool		stop;			/* the tailer shall end and the slot be freed */
 	bool		paused;			/* the tailer shall hold */
 	bool		held;			/* the tailer shall end until the database is released */
+	bool		scan;			/* the tailer shall scan its database: no worker is free for it */
 	Oid			database;
 	Oid			serverid;
 	Oid			owner;
@@ -116,6 +117,8 @@ typedef struct MtTailShared
 	/* Databases where no worker may run now (DROP DATABASE ...); under lock. */
 	int			n_holds;
 	Oid			holds[MT_MAX_RESCANS];
+
+	bool		slot_lacked;	/* a tail found no slot; under lock */
 
 	/* Woken whenever a slot is assigned, freed, or changes status. */
 	ConditionVariable changed;

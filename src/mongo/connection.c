@@ -152,6 +152,7 @@ mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor, MtMo
 	bson_error_t driver;
 
 	connection->io_failed = false;
+	connection->connect_errors[0] = '\0';
 	if (!connection->interrupted && connection->port.interrupted(connection->port.context))
 		connection->interrupted = true;
 	if (connection->interrupted || connection->freed)

@@ -168,6 +168,10 @@ mt_error_from_driver(MtConnection *connection, const bson_error_t *driver, const
 			(driver->domain == MONGOC_ERROR_STREAM &&
 			 (driver->code == MONGOC_ERROR_STREAM_CONNECT ||
 			  driver->code == MONGOC_ERROR_STREAM_NAME_RESOLUTION));
+		/* stream.c could not give the driver the reason at the time */
+		if (connection != NULL && connection->connect_errors[0] != '\0')
+			bson_snprintf(error->message, sizeof error->message,
+						  "no suitable server: %s", connection->connect_errors);
 	}
 	else if (driver->domain == MONGOC_ERROR_SERVER ||
 			 driver->domain == MONGOC_ERROR_WRITE_CONCERN)

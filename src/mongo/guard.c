@@ -89,10 +89,15 @@ read_head(MtGuard *guard, int32_t timeout_ms)
 	return true;
 }
 
-/* Up to len bytes of one message, at least min of them if it is that long. */
+/*
+ * Up to len bytes of one message, at least min of them if it is that long.
+ * What follows the head is asked for even if the head is enough: a TLS stream
+ * may hold it decrypted already, and then no poll would ever tell.
+ */
 static ssize_t
 read_some(MtGuard *guard, uint8_t *to, size_t len, size_t min, int32_t timeout_ms)
 {
+	size_t		from_head;
 	ssize_t		got;
 
 	if (guard->refused)
@@ -104,18 +109,20 @@ read_some(MtGuard *guard, uint8_t *to, size_t len, size_t min, int32_t timeout_m
 		guard->have = guard->served = 0;
 	if (guard->have < HEAD_BYTES && !read_head(guard, timeout_ms))
 		return -1;
-	if (guard->served < HEAD_BYTES)
-	{
-		len = BSON_MIN(len, HEAD_BYTES - guard->served);
-		memcpy(to, guard->head + guard->served, len);
-		guard->served += len;
-		return (ssize_t) len;
-	}
-	len = BSON_MIN(len, guard->left);
-	got = mongoc_stream_read(guard->base, to, len, BSON_MIN(min, len), timeout_ms);
+	from_head = BSON_MIN(len, HEAD_BYTES - guard->served);
+	memcpy(to, guard->head + guard->served, from_head);
+	guard->served += from_head;
+	len = BSON_MIN(len - from_head, guard->left);
+	if (len == 0)
+		return (ssize_t) from_head;
+	min = BSON_MIN(min > from_head ? min - from_head : 0, len);
+	got = mongoc_stream_read(guard->base, to + from_head, len, min,
+							 from_head > 0 && min == 0 ? 0 : timeout_ms);
 	if (got > 0)
 		guard->left -= (size_t) got;
-	return got;
+	else if (from_head == 0 || min > 0)
+		return got;
+	return (ssize_t) from_head + BSON_MAX(got, 0);
 }
 
 static ssize_t BSON_CALL

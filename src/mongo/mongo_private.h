@@ -38,6 +38,7 @@ struct MtConnection
 	int			connect_timeout_ms;
 	int			socket_timeout_ms;
 	bool		interrupted;	/* the port asked to stop: only good for closing */
+	char		connect_errors[256];	/* of the present call, "; " between them */
 	bool		farewell;		/* sending a last message that no wait is made for */
 	bool		io_failed;		/* a stream failed during the present call */
 	bool		renew;			/* the next call makes a new client */

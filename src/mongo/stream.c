@@ -7,7 +7,11 @@
  * jumps: when it asks to stop, the connection is marked interrupted and every
  * call on it fails at once with ECANCELED, until the driver has unwound.
  *
- * Two traps of the driver's.  Its scanner ignores -1 from poll and would spin
+ * Three traps of the driver's.  An initiator must not return NULL: for a member
+ * that the driver has just discovered, it would report that while it holds a
+ * lock that the report takes again, and wait for itself for ever.  So a failed
+ * connection is a stream without a socket, which polls as broken, and the
+ * reason goes to the connection.  Its scanner ignores -1 from poll and would spin
  * to the connect timeout, so an interrupted poll reports every stream as
  * broken.  And its TLS stream reads with min_bytes 0, which must wait for a
  * first byte all the same.
@@ -281,6 +285,21 @@ poll_once(MtConnection *connection, struct pollfd *fds, size_t n, int64_t deadli
 	return rc;
 }
 
+/* Mark the streams that will never be ready, all of them when interrupted. */
+static ssize_t
+report_broken(MtConnection *connection, mongoc_stream_poll_t *streams, struct pollfd *fds, size_t n)
+{
+	ssize_t		found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (connection->interrupted || ((MtStream *) streams[i].stream)->broken)
+		{
+			fds[i].revents = POLLERR | POLLHUP;
+			found++;
+		}
+	return found;
+}
+
 static ssize_t BSON_CALL
 stream_poll(mongoc_stream_poll_t *streams, size_t n, int32_t timeout_ms)
 {
@@ -294,14 +313,14 @@ stream_poll(mongoc_stream_poll_t *streams, size_t n, int32_t timeout_ms)
 		fds[i].fd = ((MtStream *) streams[i].stream)->fd;
 		fds[i].events = (short) streams[i].events;
 	}
-	do
-		rc = poll_once(connection, fds, n, deadline);
-	while (rc == 0 && ms_left(deadline) != 0);
-	if (connection->interrupted)
+	rc = report_broken(connection, streams, fds, n);
+	while (rc == 0)
 	{
-		for (size_t i = 0; i < n; i++)
-			fds[i].revents = POLLERR | POLLHUP;
-		rc = (ssize_t) n;
+		rc = poll_once(connection, fds, n, deadline);
+		if (connection->interrupted)
+			rc = report_broken(connection, streams, fds, n);
+		else if (ms_left(deadline) == 0)
+			break;
 	}
 	for (size_t i = 0; i < n; i++)
 		streams[i].revents = fds[i].revents;
@@ -544,11 +563,21 @@ wrap_tls(MtConnection *connection, const mongoc_uri_t *uri, const mongoc_host_li
 	return tls;
 }
 
-mongoc_stream_t *BSON_CALL
-mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void *context,
-				   bson_error_t *error)
+/* Remember why there is no connection, for error.c. */
+static void
+note_connect_error(MtConnection *connection, const bson_error_t *error)
 {
-	MtConnection *connection = context;
+	size_t		used = strlen(connection->connect_errors);
+
+	bson_snprintf(connection->connect_errors + used, sizeof connection->connect_errors - used,
+				  "%s%s", used > 0 ? "; " : "", error->message);
+}
+
+/* A connected stream, TLS included; NULL with error. */
+static mongoc_stream_t *
+connect_stream(MtConnection *connection, const mongoc_uri_t *uri, const mongoc_host_list_t *host,
+			   bson_error_t *error)
+{
 	mongoc_stream_t *base;
 	mongoc_stream_t *outer;
 	int			fd = -1;
@@ -569,4 +598,24 @@ mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void
 	outer = mt_guard_new(outer);
 	((MtStream *) base)->outer = outer;
 	return outer;
+}
+
+mongoc_stream_t *BSON_CALL
+mt_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void *context,
+				   bson_error_t *error)
+{
+	MtConnection *connection = context;
+	mongoc_stream_t *stream;
+	bson_error_t reason;
+
+	(void) error;
+	memset(&reason, 0, sizeof reason);
+	stream = connect_stream(connection, uri, host, &reason);
+	if (stream == NULL)
+	{
+		note_connect_error(connection, &reason);
+		stream = stream_new(connection, -1, host->host_and_port);
+		((MtStream *) stream)->broken = true;
+	}
+	return stream;
 }

@@ -239,14 +239,109 @@ mt_entry_take(MtOplogEntry *entry, MtEntryField field, const MtElement *e)
 	}
 }
 
-static void
+/* Field by field: a memset of this size becomes "rep stos", which costs more
+ * than parsing two fields. */
+static inline void
 mt_entry_clear(MtOplogEntry *entry, MtSlice bson)
 {
-	memset(entry, 0, sizeof *entry);
+	static const MtSlice absent = {NULL, 0};
+
 	entry->whole = bson;
+	entry->ts = 0;
 	entry->term = -1;
-	entry->prev_term = -1;
 	entry->wall_ms = MT_NO_WALL_TIME;
+	entry->op = absent;
+	entry->ns = absent;
+	entry->o = absent;
+	entry->o2 = absent;
+	entry->ui = absent;
+	entry->lsid = absent;
+	entry->txn_number = 0;
+	entry->prev_ts = 0;
+	entry->prev_term = -1;
+	entry->multi_op_type = 0;
+	entry->has_txn_number = false;
+	entry->upsert = false;
+	entry->from_migrate = false;
+}
+
+/* The first four bytes of an element, as they are read */
+#define MT_TAG(type, a, b, c) \
+	((uint32_t) (type) | (uint32_t) (a) << 8 | (uint32_t) (b) << 16 | (uint32_t) (c) << 24)
+
+/* Step over an element whose type and name are known, and so constant below. */
+static inline __attribute__((always_inline)) bool
+mt_entry_step(MtWalk *walk, uint8_t type, uint32_t name_len, MtElement *e)
+{
+	const uint8_t *value = walk->p + 1 + name_len + 1;
+	int64_t		value_len = mt_bson_value_length(type, value, (size_t) (walk->end - value));
+
+	if (value_len < 0)
+		return false;
+	e->value = value;
+	e->value_len = (uint32_t) value_len;
+	walk->p = value + value_len;
+	return true;
+}
+
+/*
+ * Take the fields that every entry has, by one comparison of type and name
+ * together.  Returns at the first element that is none of them, or is not as
+ * it should be: that one is for the walk, which names what is wrong.
+ */
+static inline void
+mt_entry_take_common(MtWalk *walk, MtOplogEntry *entry, unsigned *seen)
+{
+	MtElement	e;
+	unsigned	taken;
+
+#define MT_TAKE(field, type, name_len, statement) \
+	if ((*seen & (1u << (field))) || !mt_entry_step(walk, (type), (name_len), &e)) \
+		return; \
+	taken = 1u << (field); \
+	statement; \
+	break
+	/* what is looked at before a step: "wall" with its value */
+	while (walk->end - walk->p >= 1 + 5 + 8)
+	{
+		uint32_t	tag = mt_le32(walk->p);
+
+		switch (tag)
+		{
+			case MT_TAG(MT_BSON_STRING, 'o', 'p', 0):
+				MT_TAKE(MT_FIELD_OP, MT_BSON_STRING, 2, entry->op = mt_element_text(&e));
+			case MT_TAG(MT_BSON_STRING, 'n', 's', 0):
+				MT_TAKE(MT_FIELD_NS, MT_BSON_STRING, 2, entry->ns = mt_element_text(&e));
+			case MT_TAG(MT_BSON_DOCUMENT, 'o', '2', 0):
+				MT_TAKE(MT_FIELD_O2, MT_BSON_DOCUMENT, 2, entry->o2 = mt_element_value(&e));
+			case MT_TAG(MT_BSON_TIMESTAMP, 't', 's', 0):
+				MT_TAKE(MT_FIELD_TS, MT_BSON_TIMESTAMP, 2, entry->ts = mt_le64(e.value));
+			case MT_TAG(MT_BSON_BINARY, 'u', 'i', 0):
+				if (mt_le32(walk->p + 4) != 16)
+					return;
+				MT_TAKE(MT_FIELD_UI, MT_BSON_BINARY, 2, entry->ui.data = e.value + 5; entry->ui.len = 16);
+			case MT_TAG(MT_BSON_DATE, 'w', 'a', 'l'):
+				if (walk->p[4] != 'l' || walk->p[5] != 0)
+					return;
+				MT_TAKE(MT_FIELD_WALL, MT_BSON_DATE, 4, entry->wall_ms = (int64_t) mt_le64(e.value));
+			default:
+				switch (tag & 0xffffff)
+				{
+					case MT_TAG(MT_BSON_DOCUMENT, 'o', 0, 0):
+						MT_TAKE(MT_FIELD_O, MT_BSON_DOCUMENT, 1, entry->o = mt_element_value(&e));
+					case MT_TAG(MT_BSON_INT64, 't', 0, 0):
+						MT_TAKE(MT_FIELD_T, MT_BSON_INT64, 1, entry->term = (int64_t) mt_le64(e.value));
+					case MT_TAG(MT_BSON_INT64, 'v', 0, 0):
+						if (mt_le64(walk->p + 3) != 2)
+							return;
+						MT_TAKE(MT_FIELD_V, MT_BSON_INT64, 1, (void) 0);
+					default:
+						return;
+				}
+		}
+		*seen |= taken;
+	}
+#undef MT_TAKE
 }
 
 /*
@@ -266,10 +361,16 @@ mt_entry_walk(MtSlice bson, bool inner, MtOplogEntry *entry, unsigned *seen, MtO
 	if (!mt_walk_begin(&walk, bson))
 		return MT_ENTRY_MALFORMED(entry, error, "%s is not a BSON document: its length or its end is wrong",
 								  inner ? "an operation of applyOps" : "the oplog entry");
-	while ((result = mt_walk_next(&walk, &e)) == MT_WALK_ELEMENT)
+	for (;;)
 	{
-		MtEntryField field = mt_entry_field(&e);
+		MtEntryField field;
 
+		if (!inner)
+			mt_entry_take_common(&walk, entry, seen);
+		result = mt_walk_next(&walk, &e);
+		if (result != MT_WALK_ELEMENT)
+			break;
+		field = mt_entry_field(&e);
 		if (field == MT_FIELD_OTHER)
 			continue;
 		if (*seen & (1u << field))

@@ -204,14 +204,26 @@ mt_apply_ops_parse(MtSlice o, MtApplyOps *apply_ops, MtOplogError *error)
 
 /* ---- delivering ---- */
 
-/* A change with what it takes from the entry that decides it */
-static void
+/* An empty change with what it takes from the entry that decides it; field by
+ * field, as mt_entry_clear is. */
+static inline void
 mt_change_begin(MtChange *change, const MtOplogEntry *decider)
 {
-	memset(change, 0, sizeof *change);
+	static const MtSlice absent = {NULL, 0};
+
 	change->cluster_time = decider->ts;
 	change->visible_time = decider->ts;
+	change->index = 0;
+	change->operation = MT_OPERATION_NONE;
+	change->payload_kind = MT_PAYLOAD_NONE;
+	change->flags = 0;
 	change->wall_ms = decider->wall_ms;
+	change->entry_bytes = 0;
+	change->namespace = absent;
+	change->document_key = absent;
+	change->payload = absent;
+	change->full_document = absent;
+	change->transaction_id = absent;
 }
 
 static MtOplogStatus

@@ -143,6 +143,31 @@ database_is_held(Oid database)
 }
 
 /*
+ * No worker is free to scan a database: have a tailer do it that runs there.
+ * Otherwise a full house of tailers could not even be told to stop.
+ */
+static bool
+scan_by_tailer(Oid database)
+{
+	bool		asked = false;
+
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < mt_tail_shared->n_slots && !asked; i++)
+	{
+		MtTailSlot *slot = &mt_tail_shared->slots[i];
+
+		if (slot->used && slot->database == database && slot->worker_latch != NULL)
+		{
+			slot->scan = true;
+			SetLatch(slot->worker_latch);
+			asked = true;
+		}
+	}
+	LWLockRelease(mt_tail_shared->lock);
+	return asked;
+}
+
+/*
  * Scan one database, and wait for the end of it.  False when no worker could
  * be had: try again later.
  */
@@ -158,7 +183,7 @@ scan_database(Oid database)
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		return false;
+		return scan_by_tailer(database);
 	(void) WaitForBackgroundWorkerShutdown(handle);
 	pfree(handle);
 	return true;
@@ -284,6 +309,7 @@ static void
 free_slot(MtTailSlot *slot)
 {
 	dsm_handle	ring;
+	bool		lacked;
 
 	SpinLockAcquire(&slot->mutex);
 	ring = slot->ring;
@@ -294,9 +320,13 @@ free_slot(MtTailSlot *slot)
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	slot->used = false;
 	slot->stop = false;
+	lacked = mt_tail_shared->slot_lacked;
+	mt_tail_shared->slot_lacked = false;
 	LWLockRelease(mt_tail_shared->lock);
 	mt_tail_wake_readers(slot);
 	ConditionVariableBroadcast(&mt_tail_shared->changed);
+	if (lacked)
+		mt_tail_request_scan(InvalidOid);
 }
 
 /* See to every slot; the time in ms until something is due. */
@@ -352,8 +382,10 @@ mongo_tail_launcher_main(Datum arg)
 			scanned = run_scans();
 		while (scanned && scans_pending() && !ShutdownRequestPending);
 		due_ms = supervise();
+		if (scans_pending())
+			due_ms = Min(due_ms, RELAUNCH_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 scanned ? due_ms : Min(due_ms, RELAUNCH_MS), PG_WAIT_EXTENSION);
+						 due_ms, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)

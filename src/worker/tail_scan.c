@@ -16,10 +16,12 @@
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -65,6 +67,7 @@ find_or_assign(const MtTail *tail, const MtTailShard *shard)
 	free_slot->used = true;
 	free_slot->stop = false;
 	free_slot->held = false;
+	free_slot->scan = false;
 	free_slot->database = MyDatabaseId;
 	free_slot->serverid = tail->serverid;
 	free_slot->owner = tail->owner;
@@ -124,6 +127,7 @@ write_slots(List *tails)
 {
 	ListCell   *cell;
 	const MtTail *without_slot = NULL;
+	bool		was_lacked;
 
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < mt_tail_shared->n_slots; i++)
@@ -160,9 +164,11 @@ write_slots(List *tails)
 		if (slot->used && slot->database == MyDatabaseId && slot->worker_latch != NULL)
 			SetLatch(slot->worker_latch);
 	}
+	was_lacked = mt_tail_shared->slot_lacked;
+	mt_tail_shared->slot_lacked = was_lacked || without_slot != NULL;
 	LWLockRelease(mt_tail_shared->lock);
 	ConditionVariableBroadcast(&mt_tail_shared->changed);
-	if (without_slot != NULL)
+	if (without_slot != NULL && !was_lacked)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no slot is free for the tail of server \"%s\"", NameStr(without_slot->server)),
@@ -191,16 +197,27 @@ mend_catalog(List *tails)
 }
 
 void
-mongo_tail_scan_main(Datum arg)
+mt_worker_pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", ""},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"},
+		{"lock_timeout", "0"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"TimeZone", "UTC"}
+	};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+mt_tail_scan(void)
 {
 	List	   *tails = NIL;
 
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	if (OidIsValid(mt_catalog_relation("tail")))
 	{
 		ListCell   *cell;
@@ -209,8 +226,23 @@ mongo_tail_scan_main(Datum arg)
 		mend_catalog(tails);
 		foreach(cell, tails)
 			set_options_stamp(lfirst(cell));
+		mt_slot_catalog_mend();
 	}
 	write_slots(tails);
+}
+
+void
+mongo_tail_scan_main(Datum arg)
+{
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	mt_worker_pin_settings();
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	mt_tail_scan();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	proc_exit(0);

@@ -79,6 +79,9 @@ typedef struct MtTailer
 	Oid			owner;			/* whom it runs as */
 	int			backoff_ms;
 	uint32		options_stamp;	/* the slot's, when the options were read */
+	bool		scan_fails;		/* chores that failed the last time */
+	bool		notify_fails;
+	bool		store_fails;
 	MtTailStatus logged;		/* the last state that the log knows */
 } MtTailer;
 
@@ -98,10 +101,12 @@ must_exit(void)
 static bool
 plan_changed(void)
 {
-	return must_exit() || tailer.slot->paused ||
+	return must_exit() || tailer.slot->paused || tailer.slot->scan ||
 		(tailer.tail != NULL && (tailer.slot->version != tailer.tail->version ||
 								 tailer.slot->options_stamp != tailer.options_stamp));
 }
+
+static bool in_transaction(void (*chore) (void), bool *failing);
 
 /* Interrupts and signals, where the driver is not on the stack.  A worker that
  * is asked to end does so at the loop's head, without a FATAL in the log. */
@@ -114,6 +119,11 @@ serve_interrupts(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (tailer.slot->scan && !must_exit())
+	{
+		tailer.slot->scan = false;
+		(void) in_transaction(mt_tail_scan, &tailer.scan_fails);
 	}
 }
 
@@ -404,9 +414,12 @@ open_stream(uint64 after)
 
 /* ---- chores between batches ---- */
 
-/* Run chore in a transaction; an error of it is logged and counted, no more. */
+/*
+ * Run chore in a transaction; an error of it is logged, if it is the first
+ * since it last succeeded, and no more.
+ */
 static bool
-in_transaction(void (*chore) (void))
+in_transaction(void (*chore) (void), bool *failing)
 {
 	volatile bool done = false;
 
@@ -424,12 +437,14 @@ in_transaction(void (*chore) (void))
 	{
 		MemoryContextSwitchTo(TopMemoryContext);
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
+		if (!*failing)
+			EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	*failing = !done;
 	return done;
 }
 
@@ -455,7 +470,7 @@ is_due(TimestampTz last, int interval_ms, TimestampTz now)
 static void
 notify_now(TimestampTz now)
 {
-	if (in_transaction(send_notify))
+	if (in_transaction(send_notify, &tailer.notify_fails))
 		pg_atomic_fetch_add_u64(&tailer.slot->notifies, 1);
 	else
 		pg_atomic_fetch_add_u64(&tailer.slot->notify_failures, 1);
@@ -523,7 +538,7 @@ store_progress(TimestampTz now, bool at_once)
 		return;
 	tailer.stored_time = scanned_to;
 	tailer.stored_at = now;
-	(void) in_transaction(store_resume_time);
+	(void) in_transaction(store_resume_time, &tailer.store_fails);
 }
 
 /* ---- streaming ---- */
@@ -704,6 +719,8 @@ release_slot(int code, Datum arg)
 	MtTailSlot *slot = &mt_tail_shared->slots[DatumGetInt32(arg)];
 
 	(void) code;
+	if (mt_tail_status(slot) != MT_TAIL_PAUSED)
+		mt_tail_set_status(slot, MT_TAIL_STARTING, NULL);
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	slot->worker_pid = 0;
 	slot->worker_latch = NULL;
@@ -746,6 +763,7 @@ mongo_tail_tailer_main(Datum arg)
 		proc_exit(0);
 	tailer.slot = &mt_tail_shared->slots[index];
 	BackgroundWorkerInitializeConnectionByOid(tailer.slot->database, tailer.slot->owner, 0);
+	mt_worker_pin_settings();
 	tailer.session_context = AllocSetContextCreate(TopMemoryContext, "mongo_tail session",
 												   ALLOCSET_DEFAULT_SIZES);
 	tailer.owner = GetUserId();
@@ -755,6 +773,7 @@ mongo_tail_tailer_main(Datum arg)
 
 	while (!must_exit())
 	{
+		serve_interrupts();
 		if (tailer.slot->paused)
 			wait_paused();
 		else

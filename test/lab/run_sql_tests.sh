@@ -4,7 +4,8 @@
 #
 # The instance refuses root, and user postgres may not be able to enter this
 # clone, so the tests run from a copy.  They find MongoDB by the environment
-# variable MT_URI (in SQL: \getenv uri MT_URI).  MT_ACCEPT=1 takes what came out
+# variable MT_URI (in SQL: \getenv uri MT_URI; a spec writes @MT_URI@, and finds
+# what seed_isolation.py has put into MongoDB).  MT_ACCEPT=1 takes what came out
 # as what is expected: read the diff before committing it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -33,6 +34,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 cp -r expected test/sql test/specs test/data test/postgresql.conf "$work" 2>/dev/null || true
 chmod 755 "$work"
+if [ "$kind" = isolation ]; then
+	"${MT_VENV:?}/bin/python" test/lab/seed_isolation.py
+	sed -i "s|@MT_URI@|$MT_URI|g" "$work"/specs/*.spec
+fi
 # A test without an expected file is one that differs, not the end of the run.
 mkdir -p "$work/expected"
 for name in "${names[@]}"; do

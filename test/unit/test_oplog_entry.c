@@ -141,6 +141,8 @@ test_what_a_server_cannot_have_written_is_refused(void)
 	check_refused(false, ENTRY("'op':'i','ns':'a.b','o':[]"), ts, "\"o\"");
 	check_refused(false, ENTRY("'op':'i','ns':'a.b','o2':3"), ts, "\"o2\"");
 	check_refused(false, ENTRY("'op':'i','ns':'a.b','v':1"), ts, "not version 2");
+	check_refused(false, ENTRY("'v':{'$numberLong':'3'},'op':'i','ns':'a.b'"), ts, "not version 2");
+	check_refused(false, ENTRY("'ui':{'$binary':{'base64':'AAAA','subType':'04'}},'op':'i','ns':'a.b'"), ts, "\"ui\"");
 	check_refused(false, ENTRY("'op':'i','ns':'a.b','b':1"), ts, "\"b\"");
 	check_refused(false, ENTRY("'op':'i','ns':'a.b','ui':'x'"), ts, "\"ui\"");
 	check_refused(false, ENTRY("'op':'i','ns':'a.b','wall':1"), ts, "\"wall\"");

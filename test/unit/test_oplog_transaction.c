@@ -422,6 +422,9 @@ test_groups_of_one_entry(void)
 	/* a type not known, without a count: alone */
 	ONE(GROUP(5, "{'applyOps':[" INS("shop.a", 1) "]}", ",'multiOpType':2," SESSION "," PREV(4)),
 		"5 #0 insert shop.a gl key={'_id':1} document={'_id':1}\n");
+	/* type 1 never follows prevOpTime, whatever o has */
+	ONE(GROUP(5, "{'applyOps':[" INS("shop.a", 1) "],'count':1}", ",'multiOpType':1," SESSION "," PREV(4)),
+		"5 #0 insert shop.a gl key={'_id':1} document={'_id':1}\n");
 	/* a read-only prepared one, an empty one */
 	ONE(GROUP(5, "{'applyOps':[]}", "," SESSION), "");
 	/* the index counts what is dropped, and noops */
@@ -510,6 +513,18 @@ test_chain_from_its_last_entry(void)
 	MT_CHECK(mt_unfolder_feed(unfolder, slice_of(oplog.entries[oplog.n - 1]), &oplog.error) == MT_OPLOG_OK);
 	check_output(chain_changes, __LINE__);
 	mt_unfolder_free(unfolder);
+	clear();
+}
+
+/* A multiOpType of the future that links entries: its last one has a count. */
+static void
+test_chain_of_a_newer_type(void)
+{
+	add(GROUP(5, "{'applyOps':[" INS("shop.a", 1) "],'partialTxn':true}", ",'multiOpType':2," SESSION "," NO_PREV));
+	add(GROUP(6, "{'applyOps':[" INS("shop.a", 2) "],'count':2}", ",'multiOpType':2," SESSION "," PREV(5)));
+	check_status(feed_all(plain), MT_OPLOG_OK, __LINE__);
+	check_output("6 #0 insert shop.a g key={'_id':1} document={'_id':1} txn=aa.7\n"
+				 "6 #1 insert shop.a gl key={'_id':2} document={'_id':2} txn=aa.7\n", __LINE__);
 	clear();
 }
 
@@ -619,6 +634,27 @@ test_commands_pass_by_what_they_name(void)
 	one(options, E(5, "'op':'km','ns':'','o':{}"), "5 #0 unknown   entry=1\n", __LINE__);
 	one(options, COMMAND("{'shrinkCollection':'b'}"), "", __LINE__);
 	one(options, E(5, "'op':'i','ns':'shop.b','o':{}"), "", __LINE__);
+	mt_namespace_filter_free(filter);
+}
+
+/* The answer for the last namespace is kept; the next one may be as long. */
+static void
+test_namespaces_of_one_length(void)
+{
+	static const char *const names[] = {"shop.a"};
+	char		message[200];
+	MtNamespaceFilter *filter = mt_namespace_filter_new(names, 1, NULL, 0, message, sizeof message);
+	MtUnfoldOptions options = {.filter = filter};
+
+	add(E(5, "'op':'d','ns':'shop.a','o':{'_id':1}"));
+	add(E(6, "'op':'d','ns':'shop.b','o':{'_id':1}"));
+	add(E(7, "'op':'d','ns':'shop.a','o':{'_id':1}"));
+	add(E(8, "'op':'d','ns':'','o':{'_id':1}"));
+	add(E(9, "'op':'d','ns':'shop.a','o':{'_id':1}"));
+	check_status(feed_all(options), MT_OPLOG_OK, __LINE__);
+	check_output("5 #0 delete shop.a  key={'_id':1}\n7 #0 delete shop.a  key={'_id':1}\n"
+				 "9 #0 delete shop.a  key={'_id':1}\n", __LINE__);
+	clear();
 	mt_namespace_filter_free(filter);
 }
 
@@ -760,10 +796,12 @@ static const MtUnitTest tests[] = {
 	MT_UNIT_TEST(upserts_of_apply_ops),
 	MT_UNIT_TEST(chain),
 	MT_UNIT_TEST(chain_from_its_last_entry),
+	MT_UNIT_TEST(chain_of_a_newer_type),
 	MT_UNIT_TEST(prepared),
 	MT_UNIT_TEST(index_is_stable_under_filters),
 	MT_UNIT_TEST(held_command_keeps_its_name),
 	MT_UNIT_TEST(commands_pass_by_what_they_name),
+	MT_UNIT_TEST(namespaces_of_one_length),
 	MT_UNIT_TEST(history_lost_and_failed_fetches),
 	MT_UNIT_TEST(chains_that_are_none),
 	MT_UNIT_TEST(nested_apply_ops_are_bounded),
