@@ -84,6 +84,8 @@ struct MtChangeReader
 	const MtTail *tail;
 	MemoryContext context;
 	MtNamespaceFilter *filter;	/* of the reader; NULL: the tail's own */
+	MtNamespaceFilter *narrow;	/* a second one that must pass; NULL: none */
+	bool		narrow_is_covered;	/* whatever passes narrow also passes the others */
 	MtNamespaceFilter *tail_filter;
 	uint32		operations;
 	bool		has_until;
@@ -95,6 +97,10 @@ struct MtChangeReader
 	bool		in_rings;		/* all shards had a ring when end was fixed */
 	bool		was_in_rings;	/* and once before */
 	MtPosition	position;		/* of the last change delivered */
+	MtPosition	began_after;	/* the place before the first change */
+	uint64		scanned;		/* cluster time: end without until */
+	uint64		from_ring;		/* changes read */
+	uint64		from_oplog;
 	int			n_shards;
 	MtShardReader *shards;
 };
@@ -265,7 +271,10 @@ fill_stream_options(MtShardReader *shard, MtOplogStreamOptions *options)
 	options->connection = shard->connection;
 	options->database = shard->server->oplog_database;
 	options->collection = shard->server->oplog_collection;
-	options->filter = reader->filter ? reader->filter : reader->tail_filter;
+	if (reader->narrow_is_covered)
+		options->filter = reader->narrow;
+	else
+		options->filter = reader->filter ? reader->filter : reader->tail_filter;
 	options->batch_size = shard->server->batch_size;
 	options->await_ms = shard->server->await_ms;
 	options->read_concern_local = shard->server->read_concern_local;
@@ -489,27 +498,39 @@ read_ring(MtShardReader *shard)
 
 /* ---- one shard ---- */
 
-/* Does a change pass the reader's own filters? */
+/* Does a change pass a filter (NULL: everything does)? */
 static bool
-change_passes(const MtChangeReader *reader, const MtChange *change)
+filter_passes(const MtNamespaceFilter *filter, const MtChange *change)
 {
 	MtSlice		database;
 	MtSlice		collection;
 	MtElement	to;
 
-	if (reader->operations != 0 && (reader->operations & (1u << change->operation)) == 0)
-		return false;
-	if (reader->filter == NULL)
+	if (filter == NULL)
 		return true;
 	mt_namespace_split(change->namespace, &database, &collection);
 	if (collection.len == 0)
-		return mt_namespace_filter_match_database(reader->filter, database);
-	if (mt_namespace_filter_match(reader->filter, change->namespace))
+		return mt_namespace_filter_match_database(filter, database);
+	if (mt_namespace_filter_match(filter, change->namespace))
 		return true;
-	return change->operation == MT_OPERATION_RENAME &&
-		mt_bson_find(change->payload, "to", 2, &to) == MT_WALK_ELEMENT &&
+	if (change->operation != MT_OPERATION_RENAME)
+		return false;
+	/* By reference it has no payload yet. */
+	if (change->flags & MT_CHANGE_BY_REFERENCE)
+		return true;
+	return mt_bson_find(change->payload, "to", 2, &to) == MT_WALK_ELEMENT &&
 		to.type == MT_BSON_STRING &&
-		mt_namespace_filter_match(reader->filter, mt_element_text(&to));
+		mt_namespace_filter_match(filter, mt_element_text(&to));
+}
+
+/* Does a change pass the reader's own filters? */
+static bool
+change_passes(const MtChangeReader *reader, const MtChange *change)
+{
+	if (reader->operations != 0 && (reader->operations & (1u << change->operation)) == 0)
+		return false;
+	return filter_passes(reader->narrow, change) &&
+		(reader->narrow_is_covered || filter_passes(reader->filter, change));
 }
 
 /* Have the shard's next change pending, or find it exhausted. */
@@ -550,6 +571,10 @@ advance(MtShardReader *shard)
 		}
 		shard->place = place_of(&shard->change);
 		shard->place_is_entry = true;
+		if (shard->in_ring)
+			shard->reader->from_ring++;
+		else
+			shard->reader->from_oplog++;
 		if (!change_passes(shard->reader, &shard->change))
 			continue;
 		if (shard->change.flags & MT_CHANGE_BY_REFERENCE)
@@ -625,9 +650,24 @@ fix_interval(MtChangeReader *reader)
 	}
 	if (reader->tail->paused)
 		reader->end = Min(reader->end, reader->tail->paused_at);
+	reader->scanned = reader->end;
 	if (reader->has_until)
 		reader->end = Min(reader->end, mt_position_cluster_time(&reader->until));
 	reader->was_in_rings |= reader->in_rings;
+}
+
+/* Keep the last of the shards' places as the one where the reader began. */
+static void
+remember_beginning(MtChangeReader *reader, const MtShardReader *shard)
+{
+	MtPosition	place;
+
+	if (shard->place.index == AFTER_WHOLE_ENTRY)
+		mt_position_set(&place, shard->place.time, PG_UINT32_MAX, PG_UINT32_MAX);
+	else
+		mt_position_set(&place, shard->place.time, shard->shard->id, (uint32) shard->place.index);
+	if (mt_position_compare(&place, &reader->began_after) > 0)
+		reader->began_after = place;
 }
 
 /* The places to begin at, once the interval is known. */
@@ -660,6 +700,7 @@ fix_places(MtChangeReader *reader, const MtChangeReaderOptions *options)
 				shard->place_is_entry = shard->place.index != AFTER_WHOLE_ENTRY;
 			}
 		}
+		remember_beginning(reader, shard);
 	}
 }
 
@@ -744,6 +785,7 @@ free_filters(void *arg)
 	MtChangeReader *reader = arg;
 
 	mt_namespace_filter_free(reader->filter);
+	mt_namespace_filter_free(reader->narrow);
 	mt_namespace_filter_free(reader->tail_filter);
 }
 
@@ -766,15 +808,18 @@ compile_filter(char **includes, int n_includes, char **excludes, int n_excludes)
 }
 
 static void
-check_tail(const MtTail *tail)
+check_tail(const MtTail *tail, Oid role)
 {
 	mt_tail_state_require();
-	if (!mt_tail_may_read(tail, GetUserId()))
+	if (!mt_tail_may_read(tail, role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the tail of server \"%s\"", NameStr(tail->server)),
+				 role != GetUserId() ?
+				 errdetail("A logical table is read by the right of its owner, \"%s\".",
+						   GetUserNameFromId(role, false)) : 0,
 				 errhint("Its owner can grant it: SELECT mongo_tail.grant_tail('%s', '%s').",
-						 NameStr(tail->server), GetUserNameFromId(GetUserId(), false))));
+						 NameStr(tail->server), GetUserNameFromId(role, false))));
 	if (!tail->adopted)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -790,7 +835,7 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 	MtChangeReader *reader = palloc0(sizeof *reader);
 	MemoryContextCallback *callback = palloc0(sizeof *callback);
 
-	check_tail(tail);
+	check_tail(tail, OidIsValid(options->reader_role) ? options->reader_role : GetUserId());
 	reader->tail = tail;
 	reader->context = CurrentMemoryContext;
 	callback->func = free_filters;
@@ -807,6 +852,13 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 					 errmsg("namespaces are not all inside the filter of the tail of server \"%s\"",
 							NameStr(tail->server)),
 					 errhint("Name namespaces that the tail has, or start the tail with wider ones.")));
+	}
+	if (options->narrow_to != NULL)
+	{
+		reader->narrow = compile_filter(options->narrow_to, options->n_narrow_to, NULL, 0);
+		reader->narrow_is_covered =
+			mt_namespace_filter_covers(reader->tail_filter, reader->narrow) &&
+			(reader->filter == NULL || mt_namespace_filter_covers(reader->filter, reader->narrow));
 	}
 	reader->operations = options->operations;
 	/* 'now' as an end is no end of its own. */
@@ -904,4 +956,18 @@ mt_change_reader_end(MtChangeReader *reader)
 {
 	for (int i = 0; i < reader->n_shards; i++)
 		close_session(&reader->shards[i]);
+}
+
+void
+mt_change_reader_interval(const MtChangeReader *reader, MtPosition *after, MtPosition *until)
+{
+	*after = reader->began_after;
+	mt_position_set(until, reader->scanned, PG_UINT32_MAX, PG_UINT32_MAX);
+}
+
+void
+mt_change_reader_counts(const MtChangeReader *reader, uint64 *from_ring, uint64 *from_oplog)
+{
+	*from_ring = reader->from_ring;
+	*from_oplog = reader->from_oplog;
 }

@@ -25,6 +25,7 @@
 #include "ring/ring.h"
 
 #define WINDOW_KEYS			20000
+#define FIRST_KEYS			64		/* who reads a few changes shall not look up many */
 #define WINDOW_KEY_BYTES	(2 * 1024 * 1024)
 #define DOCUMENT_BYTES		(12 * 1024 * 1024)
 #define KEEP_BYTES			(4 * 1024 * 1024)
@@ -56,7 +57,7 @@ struct MtFullDocuments
 	bool		read_concern_local;
 	uint32		batch;			/* ids a find */
 	uint32		max_keys;		/* of a window */
-	uint32		wanted_keys;	/* of the next window */
+	uint32		wanted_keys;	/* of the next window: half or twice the last one */
 
 	/* the window */
 	uint64		covers;			/* cluster time; 0: there is none */
@@ -99,7 +100,7 @@ mt_full_documents_new(Oid serverid, Oid userid, const MtServerOptions *server,
 	documents->read_concern_local = server->read_concern_local;
 	documents->batch = server->lookup_batch;
 	documents->max_keys = Min((uint32) server->lookup_batch * n_connections, WINDOW_KEYS);
-	documents->wanted_keys = documents->max_keys;
+	documents->wanted_keys = Min(documents->max_keys, FIRST_KEYS);
 	while (table_size < documents->max_keys * 2)
 		table_size *= 2;
 	documents->table_mask = table_size - 1;

@@ -168,6 +168,23 @@ scan_by_tailer(Oid database)
 }
 
 /*
+ * PostgreSQL's own wait does not end when this process shall, and a scan that
+ * was registered as the shutdown began never starts.
+ */
+static void
+wait_for_scan(BackgroundWorkerHandle *handle)
+{
+	pid_t		pid;
+
+	while (!ShutdownRequestPending && GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
  * Scan one database, and wait for the end of it.  False when no worker could
  * be had: try again later.
  */
@@ -184,7 +201,7 @@ scan_database(Oid database)
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 		return scan_by_tailer(database);
-	(void) WaitForBackgroundWorkerShutdown(handle);
+	wait_for_scan(handle);
 	pfree(handle);
 	return true;
 }

@@ -758,6 +758,7 @@ mongo_tail_tailer_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	/* Also in the middle of a transaction that waits for a lock. */
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, SIG_IGN);	/* there is no query to cancel */
 	BackgroundWorkerUnblockSignals();
 	if (!claim_slot(index))
 		proc_exit(0);
