@@ -30,6 +30,7 @@
 
 #include "base/change_reader.h"
 #include "base/change_record.h"
+#include "base/full_document.h"
 #include "base/oplog_stream.h"
 #include "base/options.h"
 #include "base/remote.h"
@@ -66,8 +67,10 @@ typedef struct MtShardReader
 	MemoryContext session;		/* NULL: no connection */
 	MtConnection *connection;
 	MtServerOptions *server;
+	MtFullDocuments *documents; /* of the session; NULL: none are looked up */
 	MtOplogStream *stream;		/* NULL: not reading the oplog */
-	MtByteBuffer queue;			/* records of the entry being unfolded */
+	MtByteBuffer queue;			/* records of the entry being unfolded, of several when
+								 * documents are looked up */
 	size_t		queue_read;
 	MtRingPlace queued;			/* the last change put in the queue */
 	bool		queue_failed;	/* out of memory in emit */
@@ -173,7 +176,16 @@ release_session(void *arg)
 	close_stream(shard);
 	mt_byte_buffer_free(&shard->queue);
 	shard->connection = NULL;
+	shard->documents = NULL;
 	shard->session = NULL;
+}
+
+/* Does the reader see updates with their full documents? */
+static bool
+wants_documents(const MtChangeReader *reader)
+{
+	return reader->tail->lookup &&
+		(reader->operations == 0 || (reader->operations & (1u << MT_OPERATION_UPDATE)) != 0);
 }
 
 static void
@@ -190,6 +202,9 @@ open_session(MtShardReader *shard)
 	old = MemoryContextSwitchTo(shard->session);
 	shard->server = mt_options_server(reader->tail->serverid);
 	shard->connection = mt_remote_open(reader->tail->serverid, reader->tail->owner, shard->session);
+	if (wants_documents(reader))
+		shard->documents = mt_full_documents_new(reader->tail->serverid, reader->tail->owner, shard->server,
+												 shard->slot ? &shard->slot->lookups : NULL);
 	/* Registered after the connection's own, so called before it. */
 	callback = palloc0(sizeof *callback);
 	callback->func = release_session;
@@ -298,6 +313,14 @@ dequeue(MtShardReader *shard)
 		return false;
 	memcpy(&header, record, sizeof header);
 	mt_change_record_read(record, &shard->change);
+	if (shard->documents != NULL)
+	{
+		MtMongoError error;
+
+		if (!mt_full_documents_fill(shard->documents, &shard->queue, shard->queue_read,
+									&shard->change, &error))
+			mt_remote_error(&error, NameStr(shard->reader->tail->server), "look up full documents");
+	}
 	shard->queue_read += header.length;
 	return true;
 }
@@ -310,6 +333,32 @@ typedef enum MtReadResult
 } MtReadResult;
 
 static bool try_ring(MtShardReader *shard);
+
+/*
+ * Feed the next entry to the queue, or, that documents may be looked up
+ * together, as many as the batch has; what the stream says after them it says
+ * again.
+ */
+static MtStreamStatus
+feed_queue(MtShardReader *shard, MtStreamError *error)
+{
+	MtStreamStatus status;
+	size_t		whole_entries;
+
+	if (shard->documents == NULL)
+		return mt_oplog_stream_feed(shard->stream, error);
+	do
+	{
+		whole_entries = shard->queue.len;
+		status = mt_oplog_stream_feed(shard->stream, error);
+	} while (status == MT_STREAM_OK && shard->queue.len < MT_LOOKUP_QUEUE_BYTES);
+	if (status != MT_STREAM_OK && status != MT_STREAM_STOPPED && whole_entries > 0)
+	{
+		shard->queue.len = whole_entries;
+		return MT_STREAM_OK;
+	}
+	return status;
+}
 
 static MtReadResult
 read_oplog(MtShardReader *shard)
@@ -326,7 +375,7 @@ read_oplog(MtShardReader *shard)
 		shard->queue.len = 0;
 		shard->queue_read = 0;
 		shard->queue_full = false;
-		status = mt_oplog_stream_feed(shard->stream, &error);
+		status = feed_queue(shard, &error);
 		if (status == MT_STREAM_STOPPED && shard->queue_full)
 			continue;			/* the rest of the entry, when this is delivered */
 		if (shard->queue_failed)

@@ -84,8 +84,9 @@ static const Option options[] = {
 	SERVER(oplog_database, OPTION_TEXT, 0, 0),
 	SERVER(oplog_collection, OPTION_TEXT, 0, 0),
 	SERVER(include_migrate, OPTION_BOOL, 0, 0),
-	SERVER(lookup_batch, OPTION_COUNT, 1, 100000),
+	SERVER(lookup_batch, OPTION_COUNT, 1, 10000),
 	SERVER(lookup_wait_ms, OPTION_MS, 0, 60 * 1000),
+	SERVER(lookup_connections, OPTION_COUNT, 1, 16),
 	SERVER(on_mismatch, OPTION_MISMATCH, 0, 0),
 
 	USER(username, OPTION_TEXT),
@@ -419,7 +420,8 @@ mt_options_server(Oid serverid)
 	result->oplog_database = "local";
 	result->oplog_collection = "oplog.rs";
 	result->lookup_batch = 500;
-	result->lookup_wait_ms = 10;
+	result->lookup_wait_ms = 0;
+	result->lookup_connections = 3;
 	store_list(server->options, ForeignServerRelationId, result);
 	if (result->uri == NULL)
 		ereport(ERROR,

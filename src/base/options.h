@@ -33,7 +33,8 @@ typedef struct MtServerOptions
 	char	   *oplog_collection;	/* "oplog.rs" */
 	bool		include_migrate;	/* show entries with fromMigrate */
 	int			lookup_batch;	/* ids in one look-up of full documents */
-	int			lookup_wait_ms; /* how long an update may wait for its batch */
+	int			lookup_wait_ms; /* how long an update may wait for others, to be looked up together */
+	int			lookup_connections; /* finds in flight at once */
 	MtOnMismatch on_mismatch;
 } MtServerOptions;
 
