@@ -656,6 +656,24 @@ stream_changes(void)
 	settle(&entries, &bytes);
 }
 
+/* Where does MongoDB stand as the session begins? */
+static bool
+note_catch_up(void)
+{
+	MtStreamError error;
+	uint64_t	point;
+
+	if (!mt_oplog_majority_point(tailer.connection, &point, &error.mongo))
+	{
+		end_session(MT_STREAM_DRIVER, &error);
+		return false;
+	}
+	SpinLockAcquire(&tailer.slot->mutex);
+	tailer.slot->catch_up_to = point;
+	SpinLockRelease(&tailer.slot->mutex);
+	return true;
+}
+
 static void
 run_session(void)
 {
@@ -666,7 +684,7 @@ run_session(void)
 		nap(1000);
 		return;
 	}
-	if (!open_stream(open_ring()))
+	if (!note_catch_up() || !open_stream(open_ring()))
 		return;
 	enter_state(MT_TAIL_STREAMING, NULL);
 	stream_changes();
