@@ -113,6 +113,9 @@ static bool in_transaction(void (*chore) (void), bool *failing);
 static void
 serve_interrupts(void)
 {
+	/* A cancel ended the session already, and there is no statement to fail:
+	 * thrown here, outside of one, it would end the worker. */
+	QueryCancelPending = false;
 	if (!ProcDiePending)
 		CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
