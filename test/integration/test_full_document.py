@@ -445,3 +445,33 @@ def test_twenty_thousand_in_order_through_restarts(pg, make_mongo, new_server, r
     deleted = {e[1] for e in expected if e[0] == "delete"}
     assert all(row[2] in deleted for row in missing)
     pg.execute("SELECT mongo_tail.stop_tail('restarted')")
+
+
+def test_a_member_that_lags_is_waited_for(pg, make_replica_set, new_server):
+    """The look-ups may go to a member that has not seen the update yet."""
+    replica_set = make_replica_set(nodes=3)
+    new_server(pg, "lagging", replica_set.uri + "&readPreference=secondary", lookup_connections=16, lookup_batch=1,
+               max_backoff_ms=200)
+    behind = replica_set.secondaries()[0]
+    with replica_set.client(w="majority") as client:
+        collection = client.lag.t
+        collection.insert_many({"_id": n, "n": 0} for n in range(100))
+        behind.fail_point("stopReplProducer", "alwaysOn")
+        time.sleep(0.5)
+        place = start_tail(pg, "lagging", ["lag.*"], full_document="lookup")
+        wait_state(pg, "lagging", "streaming")
+        collection.update_many({}, {"$set": {"n": 1}})
+        collection.insert_many({"_id": n} for n in range(100, 200))
+        collection.update_many({"_id": {"$gte": 100}}, {"$set": {"n": 1}})
+        time.sleep(2)
+        early = changes(pg, "lagging", COLUMNS, after=place)
+        behind.fail_point("stopReplProducer", "off")
+
+        def complete():
+            rows = changes(pg, "lagging", COLUMNS, after=place)
+            return len(rows) >= 300 and rows
+        rows = wait_until(complete, 40, what="300 changes")
+    assert early == rows[:len(early)]
+    assert updates(rows) == [(n, {"_id": n, "n": 1}) for n in range(200)]
+    print(f"{len(early)} changes were there before the member had caught up")
+    pg.execute("SELECT mongo_tail.stop_tail('lagging')")
