@@ -74,7 +74,8 @@ COMMENT ON VIEW mongo_tail.stat_ring IS
 
 CREATE VIEW mongo_tail.stat_slot AS
 SELECT s.slot, s.server, s.owner, s.namespaces,
-       CASE WHEN s.system_identifier <> c.system_identifier OR s.database <> d.oid THEN 'restored'
+       CASE WHEN s.system_identifier <> c.system_identifier OR s.database <> d.oid
+                 OR NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = s.serverid) THEN 'restored'
             WHEN u.pid IS NOT NULL THEN 'active'
             ELSE 'ok' END AS state,
        u.pid,

@@ -37,6 +37,54 @@
 #define mt_compat_database_ownercheck(oid, role) pg_database_ownercheck(oid, role)
 #endif
 
+/* A type's input function that reports what it does not read; before 16 it can
+ * only throw. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+
+static inline bool
+mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Datum *value)
+{
+	ErrorSaveContext soft = {.type = T_ErrorSaveContext};
+
+	return InputFunctionCallSafe(function, text, parameter, typmod, (Node *) &soft, value);
+}
+#else
+static inline bool
+mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Datum *value)
+{
+	*value = InputFunctionCall(function, text, parameter, typmod);
+	return true;
+}
+#endif
+
+/* A path of a foreign base relation: 17 and 18 put arguments in between. */
+#if PG_VERSION_NUM >= 180000
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, keys, outer, NULL, NIL, NIL)
+#elif PG_VERSION_NUM >= 170000
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL, NIL)
+#else
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL)
+#endif
+
+/* EXPLAIN's declarations moved in 18. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#else
+#include "commands/explain.h"
+#endif
+
+/* A set that lives as long as the process; owned otherwise since 17. */
+#if PG_VERSION_NUM >= 170000
+#define mt_compat_create_wait_event_set(n_events) CreateWaitEventSet(NULL, n_events)
+#else
+#define mt_compat_create_wait_event_set(n_events) CreateWaitEventSet(TopMemoryContext, n_events)
+#endif
+
 /* ProcessUtility_hook's parameters, which are the same from 14 to 18. */
 #define MT_COMPAT_UTILITY_PARAMETERS \
 	PlannedStmt *pstmt, const char *query_string, bool read_only_tree, \

@@ -30,6 +30,7 @@
 
 #include "base/change_reader.h"
 #include "base/change_record.h"
+#include "base/full_document.h"
 #include "base/oplog_stream.h"
 #include "base/options.h"
 #include "base/remote.h"
@@ -66,8 +67,10 @@ typedef struct MtShardReader
 	MemoryContext session;		/* NULL: no connection */
 	MtConnection *connection;
 	MtServerOptions *server;
+	MtFullDocuments *documents; /* of the session; NULL: none are looked up */
 	MtOplogStream *stream;		/* NULL: not reading the oplog */
-	MtByteBuffer queue;			/* records of the entry being unfolded */
+	MtByteBuffer queue;			/* records of the entry being unfolded, of several when
+								 * documents are looked up */
 	size_t		queue_read;
 	MtRingPlace queued;			/* the last change put in the queue */
 	bool		queue_failed;	/* out of memory in emit */
@@ -81,6 +84,8 @@ struct MtChangeReader
 	const MtTail *tail;
 	MemoryContext context;
 	MtNamespaceFilter *filter;	/* of the reader; NULL: the tail's own */
+	MtNamespaceFilter *narrow;	/* a second one that must pass; NULL: none */
+	bool		narrow_is_covered;	/* whatever passes narrow also passes the others */
 	MtNamespaceFilter *tail_filter;
 	uint32		operations;
 	bool		has_until;
@@ -92,6 +97,10 @@ struct MtChangeReader
 	bool		in_rings;		/* all shards had a ring when end was fixed */
 	bool		was_in_rings;	/* and once before */
 	MtPosition	position;		/* of the last change delivered */
+	MtPosition	began_after;	/* the place before the first change */
+	uint64		scanned;		/* cluster time: end without until */
+	uint64		from_ring;		/* changes read */
+	uint64		from_oplog;
 	int			n_shards;
 	MtShardReader *shards;
 };
@@ -167,7 +176,16 @@ release_session(void *arg)
 	close_stream(shard);
 	mt_byte_buffer_free(&shard->queue);
 	shard->connection = NULL;
+	shard->documents = NULL;
 	shard->session = NULL;
+}
+
+/* Does the reader see updates with their full documents? */
+static bool
+wants_documents(const MtChangeReader *reader)
+{
+	return reader->tail->lookup &&
+		(reader->operations == 0 || (reader->operations & (1u << MT_OPERATION_UPDATE)) != 0);
 }
 
 static void
@@ -184,6 +202,9 @@ open_session(MtShardReader *shard)
 	old = MemoryContextSwitchTo(shard->session);
 	shard->server = mt_options_server(reader->tail->serverid);
 	shard->connection = mt_remote_open(reader->tail->serverid, reader->tail->owner, shard->session);
+	if (wants_documents(reader))
+		shard->documents = mt_full_documents_new(reader->tail->serverid, reader->tail->owner, shard->server,
+												 shard->slot ? &shard->slot->lookups : NULL);
 	/* Registered after the connection's own, so called before it. */
 	callback = palloc0(sizeof *callback);
 	callback->func = release_session;
@@ -250,7 +271,10 @@ fill_stream_options(MtShardReader *shard, MtOplogStreamOptions *options)
 	options->connection = shard->connection;
 	options->database = shard->server->oplog_database;
 	options->collection = shard->server->oplog_collection;
-	options->filter = reader->filter ? reader->filter : reader->tail_filter;
+	if (reader->narrow_is_covered)
+		options->filter = reader->narrow;
+	else
+		options->filter = reader->filter ? reader->filter : reader->tail_filter;
 	options->batch_size = shard->server->batch_size;
 	options->await_ms = shard->server->await_ms;
 	options->read_concern_local = shard->server->read_concern_local;
@@ -289,6 +313,14 @@ dequeue(MtShardReader *shard)
 		return false;
 	memcpy(&header, record, sizeof header);
 	mt_change_record_read(record, &shard->change);
+	if (shard->documents != NULL)
+	{
+		MtMongoError error;
+
+		if (!mt_full_documents_fill(shard->documents, &shard->queue, shard->queue_read,
+									&shard->change, &error))
+			mt_remote_error(&error, NameStr(shard->reader->tail->server), "look up full documents");
+	}
 	shard->queue_read += header.length;
 	return true;
 }
@@ -301,6 +333,32 @@ typedef enum MtReadResult
 } MtReadResult;
 
 static bool try_ring(MtShardReader *shard);
+
+/*
+ * Feed the next entry to the queue, or, that documents may be looked up
+ * together, as many as the batch has; what the stream says after them it says
+ * again.
+ */
+static MtStreamStatus
+feed_queue(MtShardReader *shard, MtStreamError *error)
+{
+	MtStreamStatus status;
+	size_t		whole_entries;
+
+	if (shard->documents == NULL)
+		return mt_oplog_stream_feed(shard->stream, error);
+	do
+	{
+		whole_entries = shard->queue.len;
+		status = mt_oplog_stream_feed(shard->stream, error);
+	} while (status == MT_STREAM_OK && shard->queue.len < MT_LOOKUP_QUEUE_BYTES);
+	if (status != MT_STREAM_OK && status != MT_STREAM_STOPPED && whole_entries > 0)
+	{
+		shard->queue.len = whole_entries;
+		return MT_STREAM_OK;
+	}
+	return status;
+}
 
 static MtReadResult
 read_oplog(MtShardReader *shard)
@@ -317,7 +375,7 @@ read_oplog(MtShardReader *shard)
 		shard->queue.len = 0;
 		shard->queue_read = 0;
 		shard->queue_full = false;
-		status = mt_oplog_stream_feed(shard->stream, &error);
+		status = feed_queue(shard, &error);
 		if (status == MT_STREAM_STOPPED && shard->queue_full)
 			continue;			/* the rest of the entry, when this is delivered */
 		if (shard->queue_failed)
@@ -440,27 +498,39 @@ read_ring(MtShardReader *shard)
 
 /* ---- one shard ---- */
 
-/* Does a change pass the reader's own filters? */
+/* Does a change pass a filter (NULL: everything does)? */
 static bool
-change_passes(const MtChangeReader *reader, const MtChange *change)
+filter_passes(const MtNamespaceFilter *filter, const MtChange *change)
 {
 	MtSlice		database;
 	MtSlice		collection;
 	MtElement	to;
 
-	if (reader->operations != 0 && (reader->operations & (1u << change->operation)) == 0)
-		return false;
-	if (reader->filter == NULL)
+	if (filter == NULL)
 		return true;
 	mt_namespace_split(change->namespace, &database, &collection);
 	if (collection.len == 0)
-		return mt_namespace_filter_match_database(reader->filter, database);
-	if (mt_namespace_filter_match(reader->filter, change->namespace))
+		return mt_namespace_filter_match_database(filter, database);
+	if (mt_namespace_filter_match(filter, change->namespace))
 		return true;
-	return change->operation == MT_OPERATION_RENAME &&
-		mt_bson_find(change->payload, "to", 2, &to) == MT_WALK_ELEMENT &&
+	if (change->operation != MT_OPERATION_RENAME)
+		return false;
+	/* By reference it has no payload yet. */
+	if (change->flags & MT_CHANGE_BY_REFERENCE)
+		return true;
+	return mt_bson_find(change->payload, "to", 2, &to) == MT_WALK_ELEMENT &&
 		to.type == MT_BSON_STRING &&
-		mt_namespace_filter_match(reader->filter, mt_element_text(&to));
+		mt_namespace_filter_match(filter, mt_element_text(&to));
+}
+
+/* Does a change pass the reader's own filters? */
+static bool
+change_passes(const MtChangeReader *reader, const MtChange *change)
+{
+	if (reader->operations != 0 && (reader->operations & (1u << change->operation)) == 0)
+		return false;
+	return filter_passes(reader->narrow, change) &&
+		(reader->narrow_is_covered || filter_passes(reader->filter, change));
 }
 
 /* Have the shard's next change pending, or find it exhausted. */
@@ -501,6 +571,10 @@ advance(MtShardReader *shard)
 		}
 		shard->place = place_of(&shard->change);
 		shard->place_is_entry = true;
+		if (shard->in_ring)
+			shard->reader->from_ring++;
+		else
+			shard->reader->from_oplog++;
 		if (!change_passes(shard->reader, &shard->change))
 			continue;
 		if (shard->change.flags & MT_CHANGE_BY_REFERENCE)
@@ -576,9 +650,24 @@ fix_interval(MtChangeReader *reader)
 	}
 	if (reader->tail->paused)
 		reader->end = Min(reader->end, reader->tail->paused_at);
+	reader->scanned = reader->end;
 	if (reader->has_until)
 		reader->end = Min(reader->end, mt_position_cluster_time(&reader->until));
 	reader->was_in_rings |= reader->in_rings;
+}
+
+/* Keep the last of the shards' places as the one where the reader began. */
+static void
+remember_beginning(MtChangeReader *reader, const MtShardReader *shard)
+{
+	MtPosition	place;
+
+	if (shard->place.index == AFTER_WHOLE_ENTRY)
+		mt_position_set(&place, shard->place.time, PG_UINT32_MAX, PG_UINT32_MAX);
+	else
+		mt_position_set(&place, shard->place.time, shard->shard->id, (uint32) shard->place.index);
+	if (mt_position_compare(&place, &reader->began_after) > 0)
+		reader->began_after = place;
 }
 
 /* The places to begin at, once the interval is known. */
@@ -611,6 +700,7 @@ fix_places(MtChangeReader *reader, const MtChangeReaderOptions *options)
 				shard->place_is_entry = shard->place.index != AFTER_WHOLE_ENTRY;
 			}
 		}
+		remember_beginning(reader, shard);
 	}
 }
 
@@ -673,7 +763,9 @@ check_failed(MtChangeReader *reader)
 		MtTailSlot *slot = reader->shards[i].slot;
 		char		message[MT_TAIL_ERROR_BYTES];
 
-		if (slot == NULL || mt_tail_status(slot) != MT_TAIL_FAILED)
+		/* A slot that has not heard of a seek yet speaks of the tail before. */
+		if (slot == NULL || slot->version != reader->tail->version ||
+			mt_tail_status(slot) != MT_TAIL_FAILED)
 			continue;
 		SpinLockAcquire(&slot->mutex);
 		strlcpy(message, slot->last_error, sizeof message);
@@ -695,6 +787,7 @@ free_filters(void *arg)
 	MtChangeReader *reader = arg;
 
 	mt_namespace_filter_free(reader->filter);
+	mt_namespace_filter_free(reader->narrow);
 	mt_namespace_filter_free(reader->tail_filter);
 }
 
@@ -717,15 +810,18 @@ compile_filter(char **includes, int n_includes, char **excludes, int n_excludes)
 }
 
 static void
-check_tail(const MtTail *tail)
+check_tail(const MtTail *tail, Oid role)
 {
 	mt_tail_state_require();
-	if (!mt_tail_may_read(tail, GetUserId()))
+	if (!mt_tail_may_read(tail, role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the tail of server \"%s\"", NameStr(tail->server)),
+				 role != GetUserId() ?
+				 errdetail("A logical table is read by the right of its owner, \"%s\".",
+						   GetUserNameFromId(role, false)) : 0,
 				 errhint("Its owner can grant it: SELECT mongo_tail.grant_tail('%s', '%s').",
-						 NameStr(tail->server), GetUserNameFromId(GetUserId(), false))));
+						 NameStr(tail->server), GetUserNameFromId(role, false))));
 	if (!tail->adopted)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -741,7 +837,7 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 	MtChangeReader *reader = palloc0(sizeof *reader);
 	MemoryContextCallback *callback = palloc0(sizeof *callback);
 
-	check_tail(tail);
+	check_tail(tail, OidIsValid(options->reader_role) ? options->reader_role : GetUserId());
 	reader->tail = tail;
 	reader->context = CurrentMemoryContext;
 	callback->func = free_filters;
@@ -758,6 +854,13 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 					 errmsg("namespaces are not all inside the filter of the tail of server \"%s\"",
 							NameStr(tail->server)),
 					 errhint("Name namespaces that the tail has, or start the tail with wider ones.")));
+	}
+	if (options->narrow_to != NULL)
+	{
+		reader->narrow = compile_filter(options->narrow_to, options->n_narrow_to, NULL, 0);
+		reader->narrow_is_covered =
+			mt_namespace_filter_covers(reader->tail_filter, reader->narrow) &&
+			(reader->filter == NULL || mt_namespace_filter_covers(reader->filter, reader->narrow));
 	}
 	reader->operations = options->operations;
 	/* 'now' as an end is no end of its own. */
@@ -855,4 +958,18 @@ mt_change_reader_end(MtChangeReader *reader)
 {
 	for (int i = 0; i < reader->n_shards; i++)
 		close_session(&reader->shards[i]);
+}
+
+void
+mt_change_reader_interval(const MtChangeReader *reader, MtPosition *after, MtPosition *until)
+{
+	*after = reader->began_after;
+	mt_position_set(until, reader->scanned, PG_UINT32_MAX, PG_UINT32_MAX);
+}
+
+void
+mt_change_reader_counts(const MtChangeReader *reader, uint64 *from_ring, uint64 *from_oplog)
+{
+	*from_ring = reader->from_ring;
+	*from_oplog = reader->from_oplog;
 }

@@ -29,6 +29,15 @@ typedef struct MtChangeReaderOptions
 	bool		has_until;		/* false: the newest at the first fetch */
 	MtPosition	until;			/* the last position that is delivered */
 	int64		wait_ms;		/* for a first change, when there is none */
+	Oid			reader_role;	/* whose right to read counts; InvalidOid: the current user's */
+
+	/*
+	 * Of those namespaces, deliver only what passes these (NULL: no such
+	 * restriction).  They may lie outside the tail's filter: the reader stays
+	 * inside both.
+	 */
+	char	  **narrow_to;
+	int			n_narrow_to;
 } MtChangeReaderOptions;
 
 /* One change and where it stands; slices are valid until the next call. */
@@ -55,6 +64,18 @@ extern bool mt_change_reader_next(MtChangeReader *reader, MtChangeRow *row);
 
 /* Everything up to this position has been delivered (or did not match). */
 extern void mt_change_reader_position(const MtChangeReader *reader, MtPosition *position);
+
+/*
+ * The interval that was fixed: the place before the first change, and the last
+ * place that had been scanned, whatever until says.  A reader with these as
+ * after and until delivers the same changes (with several shards, a reader
+ * without after begins at the rings' different places, and these at the last
+ * of them).
+ */
+extern void mt_change_reader_interval(const MtChangeReader *reader, MtPosition *after, MtPosition *until);
+
+/* How many changes were read so far, before any restriction but the tail's. */
+extern void mt_change_reader_counts(const MtChangeReader *reader, uint64 *from_ring, uint64 *from_oplog);
 
 /* Close what is open to MongoDB; the context's end does the same. */
 extern void mt_change_reader_end(MtChangeReader *reader);

@@ -22,7 +22,7 @@ struct MtOplogStream
 	bool		in_batch;
 	bool		batch_pending;	/* open has fetched it already */
 	uint64_t	batch_scanned_to;
-	uint64_t	last_ts;		/* of the last entry fed */
+	MtSlice		last;			/* the last entry fed, in the batch; absent once noted */
 	uint64_t	scanned_to;
 	uint64_t	entries;
 	uint64_t	entry_bytes;
@@ -243,11 +243,22 @@ mt_oplog_stream_close(MtOplogStream *stream)
 	free(stream);
 }
 
+/* The time of the last entry fed has been seen.  Once a batch: to find an
+ * entry's time among its fields costs as much as to copy it. */
+static void
+note_last(MtOplogStream *stream)
+{
+	if (stream->last.len > 0)
+		stream->scanned_to = Max(stream->scanned_to, mt_oplog_entry_ts(stream->last));
+	stream->last.len = 0;
+}
+
 MtStreamStatus
 mt_oplog_stream_fetch(MtOplogStream *stream, MtStreamError *error)
 {
 	MtOplogBatch batch;
 
+	note_last(stream);			/* before its bytes go */
 	if (stream->batch_pending)
 	{
 		stream->batch_pending = false;
@@ -305,7 +316,8 @@ mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError *error)
 			break;
 		case MT_WALK_END:
 			stream->in_batch = false;
-			stream->scanned_to = Max(stream->scanned_to, Max(stream->batch_scanned_to, stream->last_ts));
+			note_last(stream);
+			stream->scanned_to = Max(stream->scanned_to, stream->batch_scanned_to);
 			/* What is over until was not asked for, so it was not seen. */
 			if (stream->options.until != 0)
 				stream->scanned_to = Min(stream->scanned_to, stream->options.until);
@@ -319,8 +331,7 @@ mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError *error)
 	if (status != MT_STREAM_OK)
 		return status;
 	stream->walk = ahead;
-	stream->last_ts = mt_oplog_entry_ts(entry);
-	stream->scanned_to = Max(stream->scanned_to, stream->last_ts);
+	stream->last = entry;
 	stream->entries++;
 	stream->entry_bytes += entry.len;
 	return MT_STREAM_OK;
@@ -333,8 +344,9 @@ mt_oplog_stream_set_await(MtOplogStream *stream, int await_ms)
 }
 
 uint64_t
-mt_oplog_stream_scanned_to(const MtOplogStream *stream)
+mt_oplog_stream_scanned_to(MtOplogStream *stream)
 {
+	note_last(stream);
 	return stream->scanned_to;
 }
 

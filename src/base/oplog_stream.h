@@ -73,7 +73,7 @@ extern MtStreamStatus mt_oplog_stream_feed(MtOplogStream *stream, MtStreamError 
  * Everything up to this time has been scanned: the last entry that was fed,
  * or, once its batch is fed, as far as the server looked for it.
  */
-extern uint64_t mt_oplog_stream_scanned_to(const MtOplogStream *stream);
+extern uint64_t mt_oplog_stream_scanned_to(MtOplogStream *stream);
 
 /* How long the next fetch of a tailing stream may wait on the server. */
 extern void mt_oplog_stream_set_await(MtOplogStream *stream, int await_ms);

@@ -49,7 +49,9 @@ typedef enum OptionType
 	OPTION_COUNT,				/* int */
 	OPTION_BOOL,				/* bool */
 	OPTION_READ_CONCERN,		/* bool: local? */
-	OPTION_RELATION				/* MtTableRelation */
+	OPTION_RELATION,			/* MtTableRelation */
+	OPTION_DATABASE,			/* the name of a database: char * */
+	OPTION_MISMATCH				/* MtOnMismatch */
 } OptionType;
 
 typedef struct Option
@@ -68,6 +70,8 @@ typedef struct Option
 	{#name, UserMappingRelationId, type, offsetof(MtUserOptions, name), 0, 0}
 #define TABLE(name, type) \
 	{#name, ForeignTableRelationId, type, offsetof(MtTableOptions, name), 0, 0}
+#define COLUMN(name, type) \
+	{#name, AttributeRelationId, type, offsetof(MtColumnOptions, name), 0, 0}
 
 static const Option options[] = {
 	SERVER(uri, OPTION_URI, 0, 0),
@@ -80,8 +84,10 @@ static const Option options[] = {
 	SERVER(oplog_database, OPTION_TEXT, 0, 0),
 	SERVER(oplog_collection, OPTION_TEXT, 0, 0),
 	SERVER(include_migrate, OPTION_BOOL, 0, 0),
-	SERVER(lookup_batch, OPTION_COUNT, 1, 100000),
+	SERVER(lookup_batch, OPTION_COUNT, 1, 10000),
 	SERVER(lookup_wait_ms, OPTION_MS, 0, 60 * 1000),
+	SERVER(lookup_connections, OPTION_COUNT, 1, 16),
+	SERVER(on_mismatch, OPTION_MISMATCH, 0, 0),
 
 	USER(username, OPTION_TEXT),
 	USER(password, OPTION_SECRET),
@@ -91,10 +97,12 @@ static const Option options[] = {
 	USER(tls_certificate_key_file_password, OPTION_SECRET),
 
 	TABLE(relation, OPTION_RELATION),
-	TABLE(database, OPTION_TEXT),
+	TABLE(database, OPTION_DATABASE),
 	TABLE(collection, OPTION_TEXT),
+	TABLE(on_mismatch, OPTION_MISMATCH),
 
-	{"field", AttributeRelationId, OPTION_TEXT, 0, 0, 0},
+	COLUMN(field, OPTION_TEXT),
+	COLUMN(on_mismatch, OPTION_MISMATCH),
 };
 
 /* Who may use a mechanism.  What is not here, the driver refuses. */
@@ -178,8 +186,10 @@ check_uri(const Option *option, const char *value)
 				 errmsg("invalid value for option \"%s\"", option->name),
 				 errdetail("%s.", error.message),
 				 has_credentials ?
-				 errhint("Put credentials in a user mapping: CREATE USER MAPPING FOR ... OPTIONS (username '...', password '...'). A literal @ is written %%40.") :
-				 errhint("A uri looks like mongodb://host1:27017,host2:27017/?replicaSet=rs0; authentication options belong in a user mapping.")));
+				 errhint("Put credentials in a user mapping: CREATE USER MAPPING FOR ... "
+						 "OPTIONS (username '...', password '...'). A literal @ is written %%40.") :
+				 errhint("A uri looks like mongodb://host1:27017,host2:27017/?replicaSet=rs0; "
+						 "authentication options belong in a user mapping.")));
 	if (mt_uri_auth_mechanism(value, mechanism, sizeof(mechanism)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
@@ -253,6 +263,22 @@ parse_relation(const Option *option, const char *value)
 	return strcmp(value, "changes") == 0 ? MT_TABLE_CHANGES : MT_TABLE_COLLECTION;
 }
 
+static MtOnMismatch
+parse_mismatch(const Option *option, const char *value)
+{
+	if (strcmp(value, "error") != 0 && strcmp(value, "null") != 0)
+		invalid_value(option, value, "It is \"error\" or \"null\".");
+	return strcmp(value, "null") == 0 ? MT_MISMATCH_NULL : MT_MISMATCH_ERROR;
+}
+
+/* As MongoDB names databases; so it is never a pattern of namespaces either. */
+static void
+check_database(const Option *option, const char *value)
+{
+	if (value[0] == '\0' || strlen(value) > 63 || strpbrk(value, "/\\. \"$*<>:|?") != NULL)
+		invalid_value(option, value, "A database's name has 1 to 63 bytes, and none of /\\. \"$*<>:|?");
+}
+
 /*
  * Throw unless the current user may give the option this value.  Numbers and
  * words are checked by reading them.
@@ -288,6 +314,12 @@ check_value(const Option *option, const char *value)
 			break;
 		case OPTION_RELATION:
 			(void) parse_relation(option, value);
+			break;
+		case OPTION_DATABASE:
+			check_database(option, value);
+			break;
+		case OPTION_MISMATCH:
+			(void) parse_mismatch(option, value);
 			break;
 	}
 }
@@ -336,6 +368,7 @@ store_value(const Option *option, const char *value, void *to)
 		case OPTION_URI:
 		case OPTION_MECHANISM:
 		case OPTION_FILE:
+		case OPTION_DATABASE:
 			*(char **) field = pstrdup(value);
 			break;
 		case OPTION_MS:
@@ -350,6 +383,9 @@ store_value(const Option *option, const char *value, void *to)
 			break;
 		case OPTION_RELATION:
 			*(MtTableRelation *) field = parse_relation(option, value);
+			break;
+		case OPTION_MISMATCH:
+			*(MtOnMismatch *) field = parse_mismatch(option, value);
 			break;
 	}
 }
@@ -384,7 +420,8 @@ mt_options_server(Oid serverid)
 	result->oplog_database = "local";
 	result->oplog_collection = "oplog.rs";
 	result->lookup_batch = 500;
-	result->lookup_wait_ms = 10;
+	result->lookup_wait_ms = 0;
+	result->lookup_connections = 3;
 	store_list(server->options, ForeignServerRelationId, result);
 	if (result->uri == NULL)
 		ereport(ERROR,
@@ -428,12 +465,11 @@ mt_options_table(Oid relid)
 	return result;
 }
 
-char *
-mt_options_column_field(Oid relid, AttrNumber attnum)
+MtColumnOptions *
+mt_options_column(Oid relid, AttrNumber attnum)
 {
-	List	   *list = GetForeignColumnOptions(relid, attnum);
-	char	   *field = NULL;
+	MtColumnOptions *result = palloc0(sizeof(MtColumnOptions));
 
-	store_list(list, AttributeRelationId, &field);
-	return field;
+	store_list(GetForeignColumnOptions(relid, attnum), AttributeRelationId, result);
+	return result;
 }

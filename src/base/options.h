@@ -13,6 +13,14 @@
 
 #include "access/attnum.h"
 
+/* What a value that does not convert to its column's type reads as. */
+typedef enum MtOnMismatch
+{
+	MT_MISMATCH_DEFAULT,		/* not given: as the table has it, or the server; else an error */
+	MT_MISMATCH_ERROR,
+	MT_MISMATCH_NULL
+} MtOnMismatch;
+
 typedef struct MtServerOptions
 {
 	char	   *uri;
@@ -25,7 +33,9 @@ typedef struct MtServerOptions
 	char	   *oplog_collection;	/* "oplog.rs" */
 	bool		include_migrate;	/* show entries with fromMigrate */
 	int			lookup_batch;	/* ids in one look-up of full documents */
-	int			lookup_wait_ms; /* how long an update may wait for its batch */
+	int			lookup_wait_ms; /* how long an update may wait for others, to be looked up together */
+	int			lookup_connections; /* finds in flight at once */
+	MtOnMismatch on_mismatch;
 } MtServerOptions;
 
 typedef struct MtUserOptions
@@ -50,7 +60,14 @@ typedef struct MtTableOptions
 	MtTableRelation relation;
 	char	   *database;		/* NULL: not given */
 	char	   *collection;		/* NULL: not given */
+	MtOnMismatch on_mismatch;
 } MtTableOptions;
+
+typedef struct MtColumnOptions
+{
+	char	   *field;			/* dotted path into the document; NULL: not given */
+	MtOnMismatch on_mismatch;
+} MtColumnOptions;
 
 /* Throws when there is no such server. */
 extern MtServerOptions *mt_options_server(Oid serverid);
@@ -60,7 +77,6 @@ extern MtUserOptions *mt_options_user(Oid serverid, Oid userid);
 
 extern MtTableOptions *mt_options_table(Oid relid);
 
-/* The column's option "field", NULL when not given. */
-extern char *mt_options_column_field(Oid relid, AttrNumber attnum);
+extern MtColumnOptions *mt_options_column(Oid relid, AttrNumber attnum);
 
 #endif							/* MT_OPTIONS_H */

@@ -13,7 +13,7 @@
  * CHECK_FOR_INTERRUPTS(), which comes when the driver has returned, at the
  * latest after the await time of a tail.
  *
- * Exit.  WaitLatchOrSocket() may exit the process when the postmaster has
+ * Exit.  WaitEventSetWait() may exit the process when the postmaster has
  * died, and exiting resets memory contexts.  A connection that is being waited
  * on must then be left alone: the driver is in the middle of it.
  */
@@ -37,6 +37,7 @@
 
 #include "base/options.h"
 #include "base/remote.h"
+#include "compat.h"
 
 bool		(*mt_remote_stop_hook) (void) = NULL;
 
@@ -134,27 +135,85 @@ port_interrupted(void *context)
 	return false;
 }
 
+/*
+ * The latch, the postmaster and the socket that was waited for last.  A tailer
+ * waits some times a batch, and nearly always for the same socket; to make an
+ * event set for each wait, as WaitLatchOrSocket() does, takes six system calls.
+ */
+static WaitEventSet *wait_set = NULL;
+static int	wait_set_fd;
+static int	wait_set_socket;	/* the place of the socket's event */
+
+static void
+port_forget(void *context, int fd)
+{
+	(void) context;
+	if (wait_set == NULL || wait_set_fd != fd)
+		return;
+	FreeWaitEventSet(wait_set);
+	wait_set = NULL;
+}
+
+/*
+ * Make the set for another socket.  That may throw (the process may have too
+ * many files open), which must not pass through the driver: the reason goes to
+ * the log, and false stops what the driver does.
+ */
+static bool
+make_wait_set(int fd, uint32 events)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool made = true;
+
+	if (wait_set != NULL)
+		port_forget(NULL, wait_set_fd);
+	PG_TRY();
+	{
+		wait_set = mt_compat_create_wait_event_set(3);
+		wait_set_fd = fd;
+		AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+		AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		wait_set_socket = AddWaitEventToSet(wait_set, events, fd, NULL, NULL);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		ereport(LOG,
+				(errcode(edata->sqlerrcode),
+				 errmsg("could not wait for MongoDB: %s", edata->message)));
+		FreeErrorData(edata);
+		made = false;
+	}
+	PG_END_TRY();
+	if (!made && wait_set != NULL)
+		port_forget(NULL, wait_set_fd);
+	return made;
+}
+
 static MtIoWait
 port_wait(void *context, int fd, int events, int64_t timeout_ms)
 {
 	TimestampTz deadline = 0;
 	bool		latch_was_set = false;
 	MtIoWait	result;
-	int			wake = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+	uint32		wanted = (events & MT_IO_READ ? WL_SOCKET_READABLE : 0) |
+		(events & MT_IO_WRITE ? WL_SOCKET_WRITEABLE : 0);
 
-	if (events & MT_IO_READ)
-		wake |= WL_SOCKET_READABLE;
-	if (events & MT_IO_WRITE)
-		wake |= WL_SOCKET_WRITEABLE;
+	if (wait_set != NULL && wait_set_fd == fd)
+		ModifyWaitEvent(wait_set, wait_set_socket, wanted, NULL);
+	else if (!make_wait_set(fd, wanted))
+		return MT_IO_INTERRUPTED;
 	if (timeout_ms >= 0)
-	{
-		wake |= WL_TIMEOUT;
 		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-	}
 	for (;;)
 	{
+		WaitEvent	event;
 		long		left_ms = -1;
-		int			rc;
+		int			n;
 
 		if (port_interrupted(context))
 		{
@@ -164,22 +223,22 @@ port_wait(void *context, int fd, int events, int64_t timeout_ms)
 		if (timeout_ms >= 0)
 			left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		in_wait = true;
-		rc = WaitLatchOrSocket(MyLatch, wake, fd, left_ms, PG_WAIT_EXTENSION);
+		n = WaitEventSetWait(wait_set, left_ms, &event, 1, PG_WAIT_EXTENSION);
 		in_wait = false;
-		if (rc & WL_LATCH_SET)
+		if (n == 0)
 		{
-			ResetLatch(MyLatch);
-			latch_was_set = true;
+			result = MT_IO_TIMEOUT;
+			break;
 		}
-		if (rc & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
+		if (event.events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
 		{
 			result = MT_IO_READY;
 			break;
 		}
-		if (rc & WL_TIMEOUT)
+		if (event.events & WL_LATCH_SET)
 		{
-			result = MT_IO_TIMEOUT;
-			break;
+			ResetLatch(MyLatch);
+			latch_was_set = true;
 		}
 	}
 	/* It may have been for somebody else in this process. */
@@ -191,7 +250,7 @@ port_wait(void *context, int fd, int events, int64_t timeout_ms)
 MtIoPort
 mt_remote_port(void)
 {
-	MtIoPort	port = {NULL, port_wait, port_interrupted};
+	MtIoPort	port = {NULL, port_wait, port_interrupted, port_forget};
 
 	return port;
 }

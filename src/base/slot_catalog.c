@@ -33,21 +33,6 @@ position_type(void)
 						   ObjectIdGetDatum(get_namespace_oid("mongo_tail", false)));
 }
 
-/* A slot follows its server by oid; a restored one knows only the name. */
-static void
-name_server(MtSlot *slot)
-{
-	if (slot->adopted)
-	{
-		ForeignServer *server = GetForeignServerExtended(slot->serverid, FSV_MISSING_OK);
-
-		if (server != NULL)
-			namestrcpy(&slot->server, server->servername);
-	}
-	else
-		slot->serverid = get_foreign_server_oid(NameStr(slot->server), true);
-}
-
 /* Read the only row of the current SPI result into the current memory context. */
 static MtSlot *
 read_slot(void)
@@ -70,9 +55,9 @@ read_slot(void)
 	slot->shards = mt_catalog_text_array(COLUMN(7), &slot->n_shards);
 	slot->advanced_at = DatumGetTimestampTz(COLUMN(8));
 	slot->adopted = (uint64) DatumGetInt64(COLUMN(9)) == mt_catalog_system_identifier() &&
-		DatumGetObjectId(COLUMN(10)) == MyDatabaseId;
+		DatumGetObjectId(COLUMN(10)) == MyDatabaseId &&
+		GetForeignServerExtended(slot->serverid, FSV_MISSING_OK) != NULL;
 #undef COLUMN
-	name_server(slot);
 	return slot;
 }
 
@@ -254,18 +239,12 @@ mt_slot_catalog_mend(void)
 	values[0] = Int64GetDatum((int64) mt_catalog_system_identifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
 	mt_catalog_enter(&scope);
-	mt_catalog_run("DELETE FROM mongo_tail.slot WHERE slot IN (SELECT s.slot FROM mongo_tail.slot s "
-				   "WHERE s.system_identifier = $1 AND s.database = $2 AND NOT EXISTS "
-				   "(SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = s.serverid) "
-				   "FOR UPDATE SKIP LOCKED)",
+	mt_catalog_run("DELETE FROM mongo_tail.slot s WHERE s.system_identifier = $1 AND s.database = $2 "
+				   "AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = s.serverid)",
 				   2, types, values, NULL, false, SPI_OK_DELETE);
-	if (SPI_processed > 0)
-		ereport(LOG, (errmsg("slots of dropped servers end: " UINT64_FORMAT, SPI_processed)));
-	mt_catalog_run("UPDATE mongo_tail.slot t SET server = f.srvname FROM pg_catalog.pg_foreign_server f "
-				   "WHERE f.oid = t.serverid AND t.slot IN (SELECT s.slot FROM mongo_tail.slot s "
-				   "JOIN pg_catalog.pg_foreign_server g ON g.oid = s.serverid "
-				   "WHERE s.system_identifier = $1 AND s.database = $2 AND s.server <> g.srvname "
-				   "FOR UPDATE OF s SKIP LOCKED)",
+	mt_catalog_run("UPDATE mongo_tail.slot s SET server = f.srvname FROM pg_catalog.pg_foreign_server f "
+				   "WHERE s.system_identifier = $1 AND s.database = $2 AND f.oid = s.serverid "
+				   "AND s.server <> f.srvname",
 				   2, types, values, NULL, false, SPI_OK_UPDATE);
 	mt_catalog_leave(&scope);
 }

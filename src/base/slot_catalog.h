@@ -18,7 +18,7 @@
 typedef struct MtSlot
 {
 	NameData	slot;
-	NameData	server;			/* its name now, also after ALTER SERVER RENAME */
+	NameData	server;
 	Oid			serverid;
 	Oid			owner;
 	char	  **namespaces;		/* NULL: all of the tail's */
@@ -27,7 +27,7 @@ typedef struct MtSlot
 	char	  **shards;			/* names of those that the position is a place in */
 	int			n_shards;
 	TimestampTz advanced_at;
-	bool		adopted;		/* belongs to this cluster and database */
+	bool		adopted;		/* belongs to this cluster, database and server */
 } MtSlot;
 
 /*
@@ -53,10 +53,7 @@ extern void mt_slot_catalog_adopt(const char *slot, Oid serverid);
 extern void mt_slot_catalog_advance(const char *slot, const MtPosition *position,
 									const TimestampTz *wall_time);
 
-/*
- * Follow renamed servers and forget dropped ones.  A slot in use is left for
- * the next time.
- */
+/* Follow renamed servers and forget dropped ones, with the DDL that did it. */
 extern void mt_slot_catalog_mend(void);
 
 #endif							/* MT_SLOT_CATALOG_H */

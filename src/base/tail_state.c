@@ -100,7 +100,12 @@ oid_listed(const Oid *list, int n, Oid oid)
 static void
 release_database(Oid database)
 {
+	bool		scan;
+
 	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
+	/* Not in vain: a scan is a connection, in the way of the next such statement. */
+	scan = mt_tail_shared->scan_skipped;
+	mt_tail_shared->scan_skipped = scan && mt_tail_shared->n_holds > 1;
 	for (int i = 0; i < mt_tail_shared->n_holds; i++)
 		if (mt_tail_shared->holds[i] == database)
 		{
@@ -110,9 +115,13 @@ release_database(Oid database)
 	if (!oid_listed(mt_tail_shared->holds, mt_tail_shared->n_holds, database))
 		for (int i = 0; i < mt_tail_shared->n_slots; i++)
 			if (mt_tail_shared->slots[i].used && mt_tail_shared->slots[i].database == database)
+			{
 				mt_tail_shared->slots[i].held = false;
+				scan = true;
+			}
 	LWLockRelease(mt_tail_shared->lock);
-	mt_tail_request_scan(database);
+	if (scan)
+		mt_tail_request_scan(database);
 }
 
 static void

@@ -115,6 +115,7 @@ typedef struct MtTailShared
 	Oid			rescans[MT_MAX_RESCANS];
 
 	/* Databases where no worker may run now (DROP DATABASE ...); under lock. */
+	bool		scan_skipped;	/* a scan was asked for in one of them */
 	int			n_holds;
 	Oid			holds[MT_MAX_RESCANS];
 

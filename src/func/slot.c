@@ -80,12 +80,9 @@ tail_of_slot(const MtSlot *slot)
 				 errmsg("slot \"%s\" was restored from another database", name),
 				 errdetail("Who consumes it there does not know of what is consumed here."),
 				 errhint("SELECT mongo_tail.adopt_slot('%s') lets it be used here.", name)));
-	tail = mt_tail_catalog_load(NameStr(slot->server), false);
-	if (tail->serverid != slot->serverid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the server of slot \"%s\" was dropped", name),
-				 errhint("SELECT mongo_tail.drop_slot('%s').", name)));
+	tail = mt_tail_catalog_load_server(slot->serverid);
+	if (tail == NULL)
+		tail = mt_tail_catalog_load(NameStr(slot->server), false);	/* which says why not */
 	same_shards = slot->n_shards == tail->n_shards;
 	for (int i = 0; same_shards && i < slot->n_shards; i++)
 		same_shards = strcmp(slot->shards[i], tail->shards[i].name) == 0;

@@ -46,8 +46,8 @@ typedef enum MtIoWait
 #define MT_IO_WRITE 2
 
 /*
- * How to wait.  Floor 2 supplies one that waits on the process latch.  Neither
- * function may longjmp.
+ * How to wait.  Floor 2 supplies one that waits on the process latch.  None of
+ * the functions may longjmp.
  */
 typedef struct MtIoPort
 {
@@ -56,6 +56,8 @@ typedef struct MtIoPort
 	MtIoWait	(*wait) (void *context, int fd, int events, int64_t timeout_ms);
 	/* Should whatever is under way stop now? */
 	bool		(*interrupted) (void *context);
+	/* fd, which may have been waited for, is about to be closed.  NULL: no matter. */
+	void		(*forget) (void *context, int fd);
 } MtIoPort;
 
 typedef struct MtConnectionOptions

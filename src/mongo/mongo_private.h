@@ -105,6 +105,23 @@ extern void mt_error_from_reply(MtConnection *connection, MtSlice reply, MtMongo
 extern void mt_error_from_stream(MtConnection *connection, const char *what,
 								 mongoc_stream_t *stream, MtMongoError *error);
 
+/* cursor_reply.c */
+
+/* What a reply to find or getMore holds. */
+typedef struct MtCursorReply
+{
+	int64_t		id;				/* 0: the cursor is at its end */
+	MtSlice		documents;
+	uint64_t	scanned_to;
+	uint64_t	operation_time;
+	bool		ok;
+} MtCursorReply;
+
+/* Read a whole reply.  False when it is malformed; a reply with ok: 0 is not. */
+extern bool mt_cursor_reply_read(MtSlice document, MtCursorReply *reply);
+
+extern void mt_cursor_reply_malformed(MtMongoError *error);
+
 /* oplog_cursor.c */
 
 /* Receive the reply that is on its way and keep it for the cursor's next call. */

@@ -51,104 +51,12 @@ struct MtOplogCursor
 	char	   *collection;
 };
 
-/* What a reply to find or getMore holds. */
-typedef struct CursorReply
-{
-	int64_t		id;
-	MtSlice		documents;
-	uint64_t	scanned_to;
-	uint64_t	operation_time;
-	bool		ok;
-} CursorReply;
-
-static uint64_t
-element_timestamp(const MtElement *element)
-{
-	return element->type == MT_BSON_TIMESTAMP ? mt_le64(element->value) : 0;
-}
-
-static bool
-element_is_true(const MtElement *element)
-{
-	switch (element->type)
-	{
-		case MT_BSON_DOUBLE:
-			return mt_le_double(element->value) != 0;
-		case MT_BSON_INT32:
-			return mt_le32(element->value) != 0;
-		case MT_BSON_INT64:
-			return mt_le64(element->value) != 0;
-		case MT_BSON_BOOL:
-			return element->value[0] != 0;
-		default:
-			return false;
-	}
-}
-
-/* Read the cursor sub-document.  False when it is not one. */
-static bool
-read_cursor(MtSlice cursor, CursorReply *reply)
-{
-	MtElement	element;
-	MtElement	ts;
-	MtWalk		walk;
-	MtWalkResult result;
-
-	if (!mt_walk_begin(&walk, cursor))
-		return false;
-	while ((result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
-	{
-		if (MT_ELEMENT_IS(&element, "id") && element.type == MT_BSON_INT64)
-			reply->id = (int64_t) mt_le64(element.value);
-		else if (element.type == MT_BSON_ARRAY &&
-				 (MT_ELEMENT_IS(&element, "nextBatch") || MT_ELEMENT_IS(&element, "firstBatch")))
-			reply->documents = mt_element_value(&element);
-		else if (MT_ELEMENT_IS(&element, "postBatchResumeToken") &&
-				 element.type == MT_BSON_DOCUMENT &&
-				 mt_bson_find(mt_element_value(&element), "ts", 2, &ts) == MT_WALK_ELEMENT)
-			reply->scanned_to = element_timestamp(&ts);
-	}
-	return result == MT_WALK_END && reply->documents.data != NULL;
-}
-
-/* Read a whole reply.  False when it is malformed; a reply with ok: 0 is not. */
-static bool
-read_reply(MtSlice document, CursorReply *reply)
-{
-	MtElement	element;
-	MtWalk		walk;
-	MtWalkResult result;
-	bool		has_cursor = false;
-
-	memset(reply, 0, sizeof *reply);
-	if (!mt_walk_begin(&walk, document))
-		return false;
-	while ((result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
-	{
-		if (MT_ELEMENT_IS(&element, "cursor") && element.type == MT_BSON_DOCUMENT)
-			has_cursor = read_cursor(mt_element_value(&element), reply);
-		else if (MT_ELEMENT_IS(&element, "ok"))
-			reply->ok = element_is_true(&element);
-		else if (MT_ELEMENT_IS(&element, "operationTime"))
-			reply->operation_time = element_timestamp(&element);
-	}
-	return result == MT_WALK_END && (has_cursor || !reply->ok);
-}
-
 static MtSlice
 bson_slice(const bson_t *doc)
 {
 	MtSlice		slice = {bson_get_data(doc), doc->len};
 
 	return slice;
-}
-
-static void
-malformed_reply(MtMongoError *error)
-{
-	mt_error_set(error, "the server's reply to a cursor command is malformed");
-	error->domain = MONGOC_ERROR_PROTOCOL;
-	error->code = MONGOC_ERROR_PROTOCOL_INVALID_REPLY;
 }
 
 static void
@@ -179,7 +87,7 @@ static bool
 run_find(MtOplogCursor *cursor, const MtOplogCursorOptions *options, bool with_token,
 		 MtMongoError *error)
 {
-	CursorReply found;
+	MtCursorReply found;
 	bson_t		command;
 	bson_t		reply;
 	bool		ok;
@@ -187,9 +95,9 @@ run_find(MtOplogCursor *cursor, const MtOplogCursorOptions *options, bool with_t
 	build_find(&command, options, with_token);
 	ok = mt_connection_run(cursor->connection, cursor->server_id, cursor->database, &command,
 						   options->read_concern_local ? "local" : "majority", &reply, error);
-	if (ok && !read_reply(bson_slice(&reply), &found))
+	if (ok && !mt_cursor_reply_read(bson_slice(&reply), &found))
 	{
-		malformed_reply(error);
+		mt_cursor_reply_malformed(error);
 		ok = false;
 	}
 	if (ok)
@@ -349,7 +257,7 @@ MtOplogCursorResult
 mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *error)
 {
 	MtConnection *connection = cursor->connection;
-	CursorReply reply;
+	MtCursorReply reply;
 	MtMongoError later;
 	MtSlice		document;
 
@@ -367,9 +275,9 @@ mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *e
 	shrink_buffer(cursor);
 	if (!next_reply(cursor, &document, error))
 		return MT_OPLOG_CURSOR_ERROR;
-	if (!read_reply(document, &reply))
+	if (!mt_cursor_reply_read(document, &reply))
 	{
-		malformed_reply(error);
+		mt_cursor_reply_malformed(error);
 		return MT_OPLOG_CURSOR_ERROR;
 	}
 	if (!reply.ok)
@@ -438,7 +346,7 @@ static MtOplogLookup
 find_one(MtConnection *connection, const char *database, const bson_t *command,
 		 MtByteBuffer *entry, MtMongoError *error)
 {
-	CursorReply found;
+	MtCursorReply found;
 	MtElement	element;
 	MtWalk		walk;
 	bson_t		reply;
@@ -451,8 +359,8 @@ find_one(MtConnection *connection, const char *database, const bson_t *command,
 		bson_destroy(&reply);
 		return MT_OPLOG_LOOKUP_ERROR;
 	}
-	if (!read_reply(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
-		malformed_reply(error);
+	if (!mt_cursor_reply_read(bson_slice(&reply), &found) || !mt_walk_begin(&walk, found.documents))
+		mt_cursor_reply_malformed(error);
 	else if (mt_walk_next(&walk, &element) != MT_WALK_ELEMENT)
 		result = MT_OPLOG_LOOKUP_NONE;
 	else if (!mt_byte_buffer_append(entry, element.value, element.value_len))
@@ -510,7 +418,7 @@ mt_oplog_majority_point(MtConnection *connection, uint64_t *ts, MtMongoError *er
 	bson_t		command = BSON_INITIALIZER;
 	bson_t		filter;
 	bson_t		reply;
-	MtElement	element;
+	MtCursorReply read;
 	bool		ok;
 
 	*ts = 0;
@@ -529,8 +437,8 @@ mt_oplog_majority_point(MtConnection *connection, uint64_t *ts, MtMongoError *er
 	ok = mt_connection_run(connection, 0, "local", &command, "majority", &reply, error);
 	if (ok)
 	{
-		if (mt_bson_find(bson_slice(&reply), "operationTime", 13, &element) == MT_WALK_ELEMENT)
-			*ts = element_timestamp(&element);
+		if (mt_cursor_reply_read(bson_slice(&reply), &read))
+			*ts = read.operation_time;
 		if (*ts == 0)
 		{
 			mt_error_set(error, "the server reports no operation time: it is not a member of a replica set");

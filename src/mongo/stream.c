@@ -99,7 +99,7 @@ plain_interrupted(void *context)
 MtIoPort
 mt_stream_plain_port(void)
 {
-	MtIoPort	port = {NULL, plain_wait, plain_interrupted};
+	MtIoPort	port = {NULL, plain_wait, plain_interrupted, NULL};
 
 	return port;
 }
@@ -138,6 +138,14 @@ wait_for(MtConnection *connection, int fd, int events, int64_t deadline)
 	return false;
 }
 
+static int
+close_socket(MtConnection *connection, int fd)
+{
+	if (connection->port.forget != NULL)
+		connection->port.forget(connection->port.context, fd);
+	return close(fd);
+}
+
 /* Wait within a read or write; remembers a timeout for the driver. */
 static bool
 stream_wait(MtStream *stream, int events, int64_t deadline)
@@ -172,38 +180,56 @@ fail_read(MtStream *stream)
 	return fail(stream);
 }
 
+/* Take what was sent off the front of what is still to be sent. */
+static void
+advance_iov(struct msghdr *message, size_t sent)
+{
+	while (message->msg_iovlen > 0 && sent >= message->msg_iov->iov_len)
+	{
+		sent -= message->msg_iov->iov_len;
+		message->msg_iov++;
+		message->msg_iovlen--;
+	}
+	if (message->msg_iovlen > 0)
+	{
+		message->msg_iov->iov_base = (char *) message->msg_iov->iov_base + sent;
+		message->msg_iov->iov_len -= sent;
+	}
+}
+
+/* All parts in one call, so that a command is one packet and the server wakes
+ * once for it.  The driver does not look at iov afterwards. */
 static ssize_t BSON_CALL
 stream_writev(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, int32_t timeout_ms)
 {
 	MtStream   *stream = (MtStream *) s;
 	int64_t		deadline = deadline_after(timeout_ms);
+	struct msghdr message;
 	ssize_t		total = 0;
 
 	stream->timed_out = false;
 	if (stopped(stream->connection))
 		return fail_write(stream);
-	for (size_t i = 0; i < n; i++)
+	memset(&message, 0, sizeof message);
+	message.msg_iov = iov;
+	message.msg_iovlen = n;
+	advance_iov(&message, 0);
+	while (message.msg_iovlen > 0)
 	{
-		size_t		off = 0;
+		ssize_t		sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
 
-		while (off < iov[i].iov_len)
+		if (sent >= 0)
 		{
-			ssize_t		sent = send(stream->fd, (char *) iov[i].iov_base + off,
-									iov[i].iov_len - off, MSG_NOSIGNAL);
-
-			if (sent >= 0)
-			{
-				off += (size_t) sent;
-				total += sent;
-			}
-			else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			{
-				if (!stream_wait(stream, MT_IO_WRITE, deadline))
-					return fail_write(stream);
-			}
-			else if (errno != EINTR)
+			advance_iov(&message, (size_t) sent);
+			total += sent;
+		}
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+		{
+			if (!stream_wait(stream, MT_IO_WRITE, deadline))
 				return fail_write(stream);
 		}
+		else if (errno != EINTR)
+			return fail_write(stream);
 	}
 	return total;
 }
@@ -332,10 +358,10 @@ static int BSON_CALL
 stream_close(mongoc_stream_t *s)
 {
 	MtStream   *stream = (MtStream *) s;
-	int			rc = stream->fd >= 0 ? close(stream->fd) : 0;
+	int			fd = stream->fd;
 
 	stream->fd = -1;
-	return rc;
+	return fd >= 0 ? close_socket(stream->connection, fd) : 0;
 }
 
 static void BSON_CALL
@@ -449,7 +475,7 @@ connect_address(MtConnection *connection, int family, int type, int protocol,
 		err = errno;
 	if (err == 0)
 		return fd;
-	close(fd);
+	close_socket(connection, fd);
 	errno = err;
 	return -1;
 }

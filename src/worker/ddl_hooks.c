@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -152,7 +153,7 @@ run_utility(MT_COMPAT_UTILITY_PARAMETERS)
 		standard_ProcessUtility(MT_COMPAT_UTILITY_ARGUMENTS);
 }
 
-/* Let the tails' rows follow what the statement did to servers. */
+/* Let the tails' and slots' rows follow what the statement did to servers. */
 static void
 follow(NodeTag tag, Node *statement)
 {
@@ -165,6 +166,7 @@ follow(NodeTag tag, Node *statement)
 				break;
 			CommandCounterIncrement();
 			mt_tail_catalog_rename(get_foreign_server_oid(rename->newname, false), rename->newname);
+			mt_slot_catalog_mend();
 			break;
 		case T_AlterForeignServerStmt:
 		case T_CreateUserMappingStmt:
@@ -179,7 +181,10 @@ follow(NodeTag tag, Node *statement)
 	{
 		servers_dropped = false;
 		if (OidIsValid(mt_catalog_relation("tail")))
+		{
 			mt_tail_catalog_forget_dropped();
+			mt_slot_catalog_mend();
+		}
 	}
 }
 

@@ -130,14 +130,16 @@ forget_dropped_databases(void)
 	list_free(databases);
 }
 
+/* Is it held?  Then its release asks for the scan again. */
 static bool
 database_is_held(Oid database)
 {
 	bool		held = false;
 
-	LWLockAcquire(mt_tail_shared->lock, LW_SHARED);
+	LWLockAcquire(mt_tail_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < mt_tail_shared->n_holds; i++)
 		held = held || mt_tail_shared->holds[i] == database;
+	mt_tail_shared->scan_skipped |= held;
 	LWLockRelease(mt_tail_shared->lock);
 	return held;
 }
@@ -168,6 +170,23 @@ scan_by_tailer(Oid database)
 }
 
 /*
+ * PostgreSQL's own wait does not end when this process shall, and a scan that
+ * was registered as the shutdown began never starts.
+ */
+static void
+wait_for_scan(BackgroundWorkerHandle *handle)
+{
+	pid_t		pid;
+
+	while (!ShutdownRequestPending && GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
  * Scan one database, and wait for the end of it.  False when no worker could
  * be had: try again later.
  */
@@ -178,13 +197,13 @@ scan_database(Oid database)
 	BackgroundWorkerHandle *handle;
 
 	if (database_is_held(database))
-		return true;			/* its release asks again */
+		return true;
 	init_worker(&worker, "mongo_tail_scan_main", "mongo_tail scan");
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 		return scan_by_tailer(database);
-	(void) WaitForBackgroundWorkerShutdown(handle);
+	wait_for_scan(handle);
 	pfree(handle);
 	return true;
 }
@@ -382,6 +401,8 @@ mongo_tail_launcher_main(Datum arg)
 			scanned = run_scans();
 		while (scanned && scans_pending() && !ShutdownRequestPending);
 		due_ms = supervise();
+		if (ShutdownRequestPending)
+			break;				/* its latch may have been taken, too */
 		if (scans_pending())
 			due_ms = Min(due_ms, RELAUNCH_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

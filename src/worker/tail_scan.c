@@ -21,7 +21,6 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -226,7 +225,6 @@ mt_tail_scan(void)
 		mend_catalog(tails);
 		foreach(cell, tails)
 			set_options_stamp(lfirst(cell));
-		mt_slot_catalog_mend();
 	}
 	write_slots(tails);
 }

@@ -10,6 +10,10 @@
  *	open    the ring (the old one goes on where it ended) and the oplog stream
  *	stream  fetch a batch, feed it to the ring, commit, wake the readers
  *
+ * Where the tail looks up full documents, an update and what follows it in the
+ * batch goes to the ring by way of a queue; what is in the queue is not yet
+ * seen, whatever the stream says.
+ *
  * Whatever goes wrong ends the session; what can mend itself is tried again
  * with back-off for ever, the rest waits in state "failed" for a change of the
  * tail.  The log gets one line for each change of state, not for each try.
@@ -33,6 +37,7 @@
 #include "utils/wait_event.h"
 
 #include "base/change_record.h"
+#include "base/lookup_queue.h"
 #include "base/oplog_stream.h"
 #include "base/options.h"
 #include "base/position.h"
@@ -45,6 +50,8 @@
 #include "worker/launcher.h"
 
 #define FIRST_BACKOFF_MS	100
+/* A batch of fewer bytes of entries leaves nothing more to fetch at once. */
+#define SMALL_BATCH_BYTES	(32 * 1024)
 /* How often the oldest entry of the oplog is looked up, for stat_tail. */
 #define OPLOG_FIRST_MS		30000
 
@@ -62,6 +69,7 @@ typedef struct MtTailer
 	MtRing	   *ring;
 	MtRingPlace published;		/* the newest record in the ring */
 	uint64		batch_events;	/* appended since the last commit */
+	MtLookupQueue *lookups;		/* NULL: no documents are looked up */
 	uint64		stored_time;	/* last resume time stored */
 	TimestampTz stored_at;
 	TimestampTz oplog_first_at;
@@ -198,6 +206,7 @@ close_session(void)
 	if (tailer.stream != NULL)
 		mt_oplog_stream_close(tailer.stream);
 	tailer.stream = NULL;
+	tailer.lookups = NULL;
 	if (tailer.connection != NULL)
 		mt_remote_close(tailer.connection);
 	tailer.connection = NULL;
@@ -208,6 +217,8 @@ close_session(void)
 	tailer.server = NULL;
 	MemoryContextReset(tailer.session_context);
 }
+
+static bool publish(void *context, const MtChange *change);
 
 /* Read the plan from the catalog.  False when the tail is no longer there. */
 static bool
@@ -240,6 +251,11 @@ load_plan(void)
 					 errmsg("invalid namespace filter: %s", message)));
 		tailer.connection = mt_remote_open(tailer.slot->serverid, tailer.slot->owner,
 										   tailer.session_context);
+		if (tailer.tail->lookup)
+			tailer.lookups =
+				mt_lookup_queue_new(mt_full_documents_new(tailer.slot->serverid, tailer.slot->owner,
+														  tailer.server, &tailer.slot->lookups),
+									tailer.server->lookup_wait_ms, publish);
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -387,7 +403,8 @@ open_stream(uint64 after)
 	options.await_ms = tailer.server->await_ms;
 	options.read_concern_local = tailer.server->read_concern_local;
 	options.include_migrate = tailer.server->include_migrate;
-	options.emit = publish;
+	options.context = tailer.lookups;
+	options.emit = tailer.lookups != NULL ? mt_lookup_queue_emit : publish;
 	tailer.stream = mt_oplog_stream_open(&options, &status, &error);
 	if (tailer.stream != NULL)
 		return true;
@@ -502,10 +519,19 @@ look_at_oldest(TimestampTz now)
 	mt_byte_buffer_free(&entry);
 }
 
+/* Everything up to this time is in the ring, committed or not. */
+static uint64
+published_to(void)
+{
+	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
+
+	return tailer.lookups ? mt_lookup_queue_emitted_to(tailer.lookups, scanned_to) : scanned_to;
+}
+
 static void
 store_progress(TimestampTz now, bool at_once)
 {
-	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
+	uint64		scanned_to = published_to();
 
 	if (scanned_to == tailer.stored_time ||
 		(!at_once && !is_due(tailer.stored_at, mt_guc_position_store_ms, now)))
@@ -525,7 +551,7 @@ commit_batch(uint64 *entries_before, uint64 *bytes_before)
 	uint64_t	entries;
 	uint64_t	bytes;
 
-	mt_ring_commit(tailer.ring, mt_oplog_stream_scanned_to(tailer.stream));
+	mt_ring_commit(tailer.ring, published_to());
 	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
 	pg_atomic_fetch_add_u64(&slot->entries, entries - *entries_before);
 	pg_atomic_fetch_add_u64(&slot->entry_bytes, bytes - *bytes_before);
@@ -558,6 +584,39 @@ settle(uint64 *entries_before, uint64 *bytes_before)
 	store_progress(GetCurrentTimestamp(), true);
 }
 
+/*
+ * May updates wait for more of them, to be looked up together?  Then the next
+ * fetch waits no longer than that.  Not after a batch of so many bytes that the
+ * next one may have been asked for already.
+ */
+static bool
+lookups_may_wait(uint64 bytes_before)
+{
+	int			left_ms = mt_lookup_queue_wait_left(tailer.lookups);
+	uint64_t	entries;
+	uint64_t	bytes;
+
+	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
+	if (bytes - bytes_before >= SMALL_BATCH_BYTES)
+		left_ms = 0;
+	mt_oplog_stream_set_await(tailer.stream, left_ms > 0 ? left_ms : tailer.server->await_ms);
+	return left_ms > 0;
+}
+
+/*
+ * What was fed before the stream said status goes to the ring, too, unless the
+ * connection was lost.  Returns the status with that of the look-ups.
+ */
+static MtStreamStatus
+finish_lookups(MtStreamStatus status, MtStreamError *error)
+{
+	if (status == MT_STREAM_DRIVER ||
+		(status != MT_STREAM_STOPPED && mt_lookup_queue_flush(tailer.lookups)))
+		return status;
+	error->mongo = *mt_lookup_queue_error(tailer.lookups);
+	return MT_STREAM_DRIVER;
+}
+
 static void
 stream_changes(void)
 {
@@ -574,6 +633,12 @@ stream_changes(void)
 		status = mt_oplog_stream_fetch(tailer.stream, &error);
 		while (status == MT_STREAM_OK)
 			status = mt_oplog_stream_feed(tailer.stream, &error);
+		if (tailer.lookups != NULL)
+		{
+			if (status == MT_STREAM_BATCH_END && lookups_may_wait(bytes))
+				continue;
+			status = finish_lookups(status, &error);
+		}
 		if (status != MT_STREAM_BATCH_END)
 		{
 			settle(&entries, &bytes);
@@ -597,7 +662,8 @@ run_session(void)
 	enter_state(MT_TAIL_CONNECTING, NULL);
 	if (!load_plan())
 	{
-		tailer.slot->stop = true;	/* the row is gone: the scan will say so, too */
+		/* The row is gone: a scan stops this worker, or gives it another. */
+		nap(1000);
 		return;
 	}
 	if (!open_stream(open_ring()))
@@ -693,6 +759,7 @@ mongo_tail_tailer_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	/* Also in the middle of a transaction that waits for a lock. */
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, SIG_IGN);	/* there is no query to cancel */
 	BackgroundWorkerUnblockSignals();
 	if (!claim_slot(index))
 		proc_exit(0);

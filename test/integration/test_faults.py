@@ -333,6 +333,9 @@ def test_oplog_that_rolled_over_is_a_failure_with_a_way_out(make_postgres, make_
                 while changes(pg, "m", after=place):
                     place = changes(pg, "m", after=place)[-1][0]
             assert e.value.diag.message_hint
+        with pytest.raises(errors.ObjectNotInPrerequisiteState) as e:
+            pg.execute("SELECT mongo_tail.seek_tail('m', '1999-01-01 00:00:00+00')")
+        assert "no longer holds" in e.value.diag.message_primary and "'oldest'" in e.value.diag.message_hint
         pg.execute("SELECT mongo_tail.seek_tail('m', 'now')")
         wait_state(pg, "m", "streaming")
         client.d.c.insert_one({"_id": 1})
