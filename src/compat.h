@@ -70,6 +70,14 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL)
 #endif
 
+/* A pathkey named its direction by a strategy of btree until 18. */
+#if PG_VERSION_NUM >= 180000
+#define mt_compat_pathkey_ascends(key) ((key)->pk_cmptype == COMPARE_LT)
+#else
+#include "access/stratnum.h"
+#define mt_compat_pathkey_ascends(key) ((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
 /* EXPLAIN's declarations moved in 18. */
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"

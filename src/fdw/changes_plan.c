@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
@@ -121,7 +120,7 @@ ordered_column(RelOptInfo *baserel, const PathKey *key)
 	ChangesPlan *plan = baserel->fdw_private;
 	ListCell   *cell;
 
-	if (key->pk_strategy != BTLessStrategyNumber || key->pk_eclass->ec_has_volatile)
+	if (!mt_compat_pathkey_ascends(key) || key->pk_eclass->ec_has_volatile)
 		return NULL;
 	foreach(cell, key->pk_eclass->ec_members)
 	{

@@ -233,18 +233,18 @@ static void
 kill_cursor(MtLookupLane *lane)
 {
 	bson_t		command = BSON_INITIALIZER;
-	bson_t		ids;
+	bson_t		ids = BSON_INITIALIZER;
 	MtSlice		database;
 	MtSlice		collection;
 
 	mt_namespace_split(lane->request->namespace, &database, &collection);
 	bson_append_utf8(&command, "killCursors", 11, (const char *) collection.data, (int) collection.len);
-	BSON_APPEND_ARRAY_BEGIN(&command, "cursors", &ids);
 	BSON_APPEND_INT64(&ids, "0", lane->cursor_id);
-	bson_append_array_end(&command, &ids);
+	BSON_APPEND_ARRAY(&command, "cursors", &ids);
 	BSON_APPEND_DOCUMENT(&command, "lsid", mongoc_client_session_get_lsid(lane->connection->session));
 	bson_append_utf8(&command, "$db", 3, (const char *) database.data, (int) database.len);
 	mt_wire_send_and_forget(lane->connection, lane->stream, &command);
+	bson_destroy(&ids);
 	bson_destroy(&command);
 }
 

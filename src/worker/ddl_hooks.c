@@ -11,9 +11,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_foreign_server.h"
@@ -25,6 +27,7 @@
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -87,11 +90,29 @@ database_in_the_way(Node *statement)
 	return name ? get_database_oid(name, true) : InvalidOid;
 }
 
+/* PostgreSQL's own have_createdb_privilege is for extensions only since 15.19. */
+static bool
+may_create_databases(void)
+{
+	bool		may = superuser();
+	HeapTuple	role;
+
+	if (may)
+		return true;
+	role = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(role))
+	{
+		may = ((Form_pg_authid) GETSTRUCT(role))->rolcreatedb;
+		ReleaseSysCache(role);
+	}
+	return may;
+}
+
 /* Whoever will be refused the statement must not stop the workers first. */
 static bool
 may_disturb(Oid database, NodeTag tag)
 {
-	if (tag == T_CreatedbStmt && have_createdb_privilege())
+	if (tag == T_CreatedbStmt && may_create_databases())
 		return true;
 	return mt_compat_database_ownercheck(database, GetUserId());
 }
