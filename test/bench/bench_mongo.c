@@ -6,9 +6,10 @@
  *	bench_mongo drain URI FIND		run the find command FIND (Extended JSON) by
  *									a libmongoc cursor, to its end, and copy
  *									each document
- *	bench_mongo json URI FIND		keep field "o" of each document; then, for
- *									each line on standard input, convert all of
- *									them by bson_as_relaxed_extended_json
+ *	bench_mongo json URI FIND		keep the fields "o" and "o2" of each oplog
+ *									entry, which are what changes() makes jsonb of;
+ *									then, for each line on standard input, convert
+ *									all of them by bson_as_relaxed_extended_json
  *
  * malloc's thresholds are raised, which takes half of the driver's time off:
  * without, each reply of megabytes is mapped and unmapped anew.
@@ -41,6 +42,7 @@ static uint8_t sink[16 * 1024 * 1024 + 64 * 1024];
 /* The documents that are kept, one after another. */
 static uint8_t *kept;
 static size_t kept_bytes;
+static uint64_t kept_entries;
 static size_t kept_size;
 
 static double
@@ -93,14 +95,14 @@ copy(const bson_t *document)
 }
 
 static void
-keep(const bson_t *document)
+keep_field(const bson_t *entry, const char *name)
 {
 	bson_iter_t iter;
 	const uint8_t *data;
 	uint32_t	len;
 
-	if (!bson_iter_init_find(&iter, document, "o") || !BSON_ITER_HOLDS_DOCUMENT(&iter))
-		die("json", "an entry without o");
+	if (!bson_iter_init_find(&iter, entry, name) || !BSON_ITER_HOLDS_DOCUMENT(&iter))
+		return;
 	bson_iter_document(&iter, &len, &data);
 	if (kept_bytes + len > kept_size)
 	{
@@ -111,6 +113,14 @@ keep(const bson_t *document)
 	}
 	memcpy(kept + kept_bytes, data, len);
 	kept_bytes += len;
+}
+
+static void
+keep(const bson_t *entry)
+{
+	keep_field(entry, "o");
+	keep_field(entry, "o2");
+	kept_entries++;
 }
 
 /* The options of the cursor that the find command describes. */
@@ -199,12 +209,12 @@ convert_kept(Totals *totals)
 		text = bson_as_relaxed_extended_json(&document, &text_len);
 		if (text == NULL)
 			die("json", "a document that libbson cannot convert");
-		totals->documents++;
 		totals->bytes += text_len;
 		bson_free(text);
 		at += len;
 	}
 	stop(totals);
+	totals->documents = kept_entries;
 }
 
 int
