@@ -419,7 +419,7 @@ mt_options_server(Oid serverid)
 	result->max_backoff_ms = 30000;
 	result->oplog_database = "local";
 	result->oplog_collection = "oplog.rs";
-	result->lookup_batch = 500;
+	result->lookup_batch = 1000;
 	result->lookup_wait_ms = 0;
 	result->lookup_connections = 3;
 	store_list(server->options, ForeignServerRelationId, result);

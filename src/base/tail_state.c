@@ -215,6 +215,12 @@ mt_tail_request_scan_at_commit(void)
 	scan_at_commit = true;
 }
 
+bool
+mt_tail_scan_is_pending(void)
+{
+	return scan_at_commit;
+}
+
 MtTailSlot *
 mt_tail_slot_find(Oid database, Oid serverid, uint32 shard_id)
 {

@@ -82,6 +82,8 @@ typedef struct MtTailSlot
 	dsm_handle	ring;			/* DSM_HANDLE_INVALID: none */
 	int64		ring_version;	/* of the row that the ring was begun for */
 	uint64		oplog_first;	/* the oldest time in the oplog, 0: not known */
+	uint64		catch_up_to;	/* where MongoDB stood when the session began: until the ring
+								 * has come there, a reader waits a little */
 
 	/* Counters: one writer (the tailer) but for readers_lapped. */
 	pg_atomic_uint64 events;
@@ -141,6 +143,8 @@ extern void mt_tail_state_require(void);
 extern void mt_tail_request_scan(Oid database);
 /* The same when (and if) the current transaction commits. */
 extern void mt_tail_request_scan_at_commit(void);
+/* Has the current transaction asked for one?  Then nobody can have heard yet. */
+extern bool mt_tail_scan_is_pending(void);
 
 /* The slot of a shard of a server of this database, NULL when there is none. */
 extern MtTailSlot *mt_tail_slot_find(Oid database, Oid serverid, uint32 shard_id);

@@ -81,6 +81,7 @@ find_or_assign(const MtTail *tail, const MtTailShard *shard)
 	free_slot->last_error[0] = '\0';
 	free_slot->last_error_at = 0;
 	free_slot->oplog_first = 0;
+	free_slot->catch_up_to = 0;
 	SpinLockRelease(&free_slot->mutex);
 	pg_atomic_write_u64(&free_slot->events, 0);
 	pg_atomic_write_u64(&free_slot->entries, 0);

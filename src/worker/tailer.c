@@ -113,6 +113,9 @@ static bool in_transaction(void (*chore) (void), bool *failing);
 static void
 serve_interrupts(void)
 {
+	/* A cancel ended the session already, and there is no statement to fail:
+	 * thrown here, outside of one, it would end the worker. */
+	QueryCancelPending = false;
 	if (!ProcDiePending)
 		CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
@@ -656,6 +659,24 @@ stream_changes(void)
 	settle(&entries, &bytes);
 }
 
+/* Where does MongoDB stand as the session begins? */
+static bool
+note_catch_up(void)
+{
+	MtStreamError error;
+	uint64_t	point;
+
+	if (!mt_oplog_majority_point(tailer.connection, &point, &error.mongo))
+	{
+		end_session(MT_STREAM_DRIVER, &error);
+		return false;
+	}
+	SpinLockAcquire(&tailer.slot->mutex);
+	tailer.slot->catch_up_to = point;
+	SpinLockRelease(&tailer.slot->mutex);
+	return true;
+}
+
 static void
 run_session(void)
 {
@@ -666,7 +687,7 @@ run_session(void)
 		nap(1000);
 		return;
 	}
-	if (!open_stream(open_ring()))
+	if (!note_catch_up() || !open_stream(open_ring()))
 		return;
 	enter_state(MT_TAIL_STREAMING, NULL);
 	stream_changes();

@@ -445,3 +445,43 @@ def test_twenty_thousand_in_order_through_restarts(pg, make_mongo, new_server, r
     deleted = {e[1] for e in expected if e[0] == "delete"}
     assert all(row[2] in deleted for row in missing)
     pg.execute("SELECT mongo_tail.stop_tail('restarted')")
+
+
+def reads_the_oplog(node):
+    """Does a tail of ours read this member's oplog?"""
+    with node.client(direct=True) as client:
+        operations = client.admin.aggregate([
+            {"$currentOp": {"allUsers": True, "idleCursors": True}},
+            {"$match": {"ns": "local.oplog.rs", "appName": "mongo_tail"}}])
+        return any(operations)
+
+
+def test_a_member_that_lags_is_waited_for(pg, make_replica_set, new_server):
+    """The look-ups may go to a member that has not seen the update yet."""
+    replica_set = make_replica_set(nodes=3)
+    new_server(pg, "lagging", replica_set.uri + "&readPreference=secondary", lookup_connections=16, lookup_batch=1,
+               max_backoff_ms=200)
+    secondaries = replica_set.secondaries()
+    with replica_set.client(w="majority") as client:
+        collection = client.lag.t
+        collection.insert_many({"_id": n, "n": 0} for n in range(100))
+        place = start_tail(pg, "lagging", ["lag.*"], full_document="lookup")
+        wait_state(pg, "lagging", "streaming")
+        wait_until(lambda: sum(map(reads_the_oplog, secondaries)) == 1, what="the member that is tailed")
+        behind, = (node for node in secondaries if not reads_the_oplog(node))
+        behind.fail_point("stopReplProducer", "alwaysOn")
+        time.sleep(0.5)
+        collection.insert_many({"_id": n} for n in range(100, 200))
+        collection.update_many({}, {"$set": {"n": 1}})
+        time.sleep(2)
+        early = changes(pg, "lagging", COLUMNS, after=place)
+        behind.fail_point("stopReplProducer", "off")
+
+        def complete():
+            rows = changes(pg, "lagging", COLUMNS, after=place)
+            return len(rows) >= 300 and rows
+        rows = wait_until(complete, 40, what="300 changes")
+    assert updates(rows) == [(n, {"_id": n, "n": 1}) for n in range(200)]
+    assert early == rows[:len(early)]
+    assert len(early) < 300, "no look-up went to the member that lags, so nothing was tested"
+    pg.execute("SELECT mongo_tail.stop_tail('lagging')")

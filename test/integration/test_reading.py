@@ -394,3 +394,16 @@ def test_stop_in_a_batch_larger_than_the_ring(pg, server, mongo, fresh_namespace
         after = rows[-1][0] if rows else after
         time.sleep(0.01)
     assert ids == list(range(20000))
+
+
+def test_wider_pattern_lacks_what_the_tail_excludes(pg, server, mongo, fresh_namespace):
+    start_tail(pg, server, [f"{fresh_namespace}.*"], exclude_namespaces=[f"{fresh_namespace}.secret"])
+    wait_state(pg, server, "streaming")
+    place = pg.execute("SELECT position::text FROM mongo_tail.stat_tail").fetchone()[0]
+    mongo[fresh_namespace].secret.insert_one({"_id": "secret"})
+    mongo[fresh_namespace].open.insert_one({"_id": "open"})
+    read_inserted(pg, server, 1, place)
+    for after in (None, "oldest"):         # from the ring and from the oplog
+        assert inserted(changes(pg, server, namespaces=[f"{fresh_namespace}.*"], after=after)) == ["open"]
+    with pytest.raises(errors.InvalidParameterValue):
+        changes(pg, server, namespaces=[f"{fresh_namespace}.secret"])
