@@ -86,6 +86,14 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 #include "commands/explain.h"
 #endif
 
+/* Wait events of extensions have names since 17. */
+#include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 170000
+#define mt_compat_wait_event_new(name) WaitEventExtensionNew(name)
+#else
+#define mt_compat_wait_event_new(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
 /* A set that lives as long as the process; owned otherwise since 17. */
 #if PG_VERSION_NUM >= 170000
 #define mt_compat_create_wait_event_set(n_events) CreateWaitEventSet(NULL, n_events)

@@ -17,6 +17,7 @@
 
 #include "base/change_reader.h"
 #include "base/shard_reader.h"
+#include "base/wait_event.h"
 #include "compat.h"
 
 struct MtChangeReader
@@ -145,7 +146,7 @@ wait_for_news(MtChangeReader *reader)
 	{
 		/* The ring is not there yet, or there are several: a short sleep. */
 		ConditionVariablePrepareToSleep(&mt_tail_shared->changed);
-		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 20, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 20, mt_wait_event(MT_WAIT_CHANGES));
 		ConditionVariableCancelSleep();
 	}
 	return true;

@@ -37,6 +37,7 @@
 
 #include "base/options.h"
 #include "base/remote.h"
+#include "base/wait_event.h"
 #include "compat.h"
 
 bool		(*mt_remote_stop_hook) (void) = NULL;
@@ -223,7 +224,8 @@ port_wait(void *context, int fd, int events, int64_t timeout_ms)
 		if (timeout_ms >= 0)
 			left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		in_wait = true;
-		n = WaitEventSetWait(wait_set, left_ms, &event, 1, PG_WAIT_EXTENSION);
+		n = WaitEventSetWait(wait_set, left_ms, &event, 1,
+							 mt_wait_event(MT_WAIT_MONGODB));
 		in_wait = false;
 		if (n == 0)
 		{
@@ -265,6 +267,7 @@ mt_remote_open(Oid serverid, Oid userid, MemoryContext context)
 	RemoteOwner *owner;
 
 	/* whatever can throw comes before the connection exists */
+	(void) mt_wait_event(MT_WAIT_MONGODB);
 	owner = MemoryContextAllocZero(context, sizeof(RemoteOwner));
 	memset(&options, 0, sizeof(options));
 	options.uri = server->uri;

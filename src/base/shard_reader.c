@@ -25,6 +25,7 @@
 #include "base/change_record.h"
 #include "base/remote.h"
 #include "base/shard_reader.h"
+#include "base/wait_event.h"
 #include "compat.h"
 
 /* Changes of one oplog entry held at once; a larger transaction is unfolded
@@ -622,7 +623,7 @@ await_ring(MtShardReader *shard, MtRingWindow *window)
 			GetCurrentTimestamp() >= deadline)
 			break;
 		ConditionVariablePrepareToSleep(&mt_tail_shared->changed);
-		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 10, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 10, mt_wait_event(MT_WAIT_RING));
 		ConditionVariableCancelSleep();
 	}
 	return ring;

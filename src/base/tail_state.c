@@ -14,6 +14,7 @@
 #include "utils/wait_event.h"
 
 #include "base/tail_state.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "guc.h"
 #include "ring/ring_shmem.h"
@@ -333,7 +334,7 @@ mt_tail_wait_news(MtTailSlot *slot, uint64 seen, TimestampTz deadline)
 				if (left_ms <= 0)
 					break;
 			}
-			ConditionVariableTimedSleep(&slot->news, left_ms, PG_WAIT_EXTENSION);
+			ConditionVariableTimedSleep(&slot->news, left_ms, mt_wait_event(MT_WAIT_CHANGES));
 		}
 	}
 	PG_FINALLY();

@@ -177,19 +177,19 @@ place_datum(uint64 cluster_time)
 static int64
 ring_size_argument(FunctionCallInfo fcinfo, int n)
 {
-	char	   *value;
-	int			kilobytes;
-	const char *hint = NULL;
+	const int64 least = 4096;
+	const int64 most = INT64CONST(16) * 1024 * 1024 * 1024;
+	int64		bytes;
 
 	if (PG_ARGISNULL(n))
 		return (int64) mt_guc_ring_size_kb * 1024;
-	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (!parse_int(value, &kilobytes, GUC_UNIT_KB, &hint) || kilobytes < 4 || kilobytes > 16 * 1024 * 1024)
+	bytes = DatumGetInt64(DirectFunctionCall1(pg_size_bytes, PG_GETARG_DATUM(n)));
+	if (bytes < least || bytes > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid ring_size \"%s\"", value),
+				 errmsg("invalid ring_size \"%s\"", text_to_cstring(PG_GETARG_TEXT_PP(n))),
 				 errhint("It reads like 64MB, and is between 4kB and 16GB.")));
-	return (int64) kilobytes * 1024;
+	return bytes;
 }
 
 static bool

@@ -34,6 +34,7 @@
 #include "base/slot_catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "worker/launcher.h"
 
@@ -140,7 +141,8 @@ wait_for_workers(Oid database)
 
 	ConditionVariablePrepareToSleep(&mt_tail_shared->changed);
 	while (workers_run_in(database) && GetCurrentTimestamp() < deadline)
-		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 100, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 100,
+											mt_wait_event(MT_WAIT_HOLD));
 	ConditionVariableCancelSleep();
 }
 

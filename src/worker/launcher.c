@@ -32,6 +32,7 @@
 #include "utils/wait_event.h"
 
 #include "base/tail_state.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "ring/ring_shmem.h"
 #include "worker/launcher.h"
@@ -180,7 +181,8 @@ wait_for_scan(BackgroundWorkerHandle *handle)
 
 	while (!ShutdownRequestPending && GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
+						 mt_wait_event(MT_WAIT_LAUNCHER_SCAN));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -406,7 +408,7 @@ mongo_tail_launcher_main(Datum arg)
 		if (scans_pending())
 			due_ms = Min(due_ms, RELAUNCH_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 due_ms, PG_WAIT_EXTENSION);
+						 due_ms, mt_wait_event(MT_WAIT_LAUNCHER_MAIN));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)

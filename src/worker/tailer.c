@@ -44,6 +44,7 @@
 #include "base/remote.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "guc.h"
 #include "ring/ring_shmem.h"
@@ -135,7 +136,7 @@ static void
 nap(long wait_ms)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (wait_ms >= 0 ? WL_TIMEOUT : 0),
-					 wait_ms, PG_WAIT_EXTENSION);
+					 wait_ms, mt_wait_event(MT_WAIT_TAILER_IDLE));
 	ResetLatch(MyLatch);
 	serve_interrupts();
 }
