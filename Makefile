@@ -29,7 +29,8 @@ PCRE_LIBS := $(shell pkg-config --libs libpcre2-8 2>/dev/null)
 # The ring asserts its invariants where the compiler does; ASSERTIONS=1 keeps them.
 PG_CPPFLAGS = -I$(CURDIR)/src $(MONGOC_CFLAGS) $(if $(ASSERTIONS),,-DNDEBUG)
 # PostgreSQL itself switches the truncation warnings off; here they are on.
-PG_CFLAGS = -Wall -Wextra -Wformat-truncation -Wstringop-truncation -MMD -MP $(EXTRA_CFLAGS)
+PG_CFLAGS = -Wall -Wextra -Wformat-truncation -Wstringop-truncation \
+	-Werror=implicit-function-declaration -MMD -MP $(EXTRA_CFLAGS)
 SHLIB_LINK = $(MONGOC_LIBS) $(PCRE_LIBS) -Wl,--version-script=src/mongo_tail.map $(EXTRA_LDFLAGS)
 
 EXTRA_CLEAN = $(OBJS:.o=.d) build/flags test/unit/run_vectors \

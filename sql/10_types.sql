@@ -381,7 +381,8 @@ COMMENT ON AGGREGATE pg_catalog.min(mongo_tail.cluster_time) IS
 	'minimum value of all cluster time input values';
 
 CREATE AGGREGATE pg_catalog.max(mongo_tail.cluster_time) (
-	SFUNC = mongo_tail.cluster_time_larger, STYPE = mongo_tail.cluster_time, COMBINEFUNC = mongo_tail.cluster_time_larger,
+	SFUNC = mongo_tail.cluster_time_larger, STYPE = mongo_tail.cluster_time,
+	COMBINEFUNC = mongo_tail.cluster_time_larger,
 	SORTOP = OPERATOR(pg_catalog.>), PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE pg_catalog.max(mongo_tail.cluster_time) IS

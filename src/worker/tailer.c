@@ -21,7 +21,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/async.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -49,65 +48,34 @@
 #include "guc.h"
 #include "ring/ring_shmem.h"
 #include "worker/launcher.h"
+#include "worker/tailer_private.h"
 
 #define FIRST_BACKOFF_MS	100
 /* A batch of fewer bytes of entries leaves nothing more to fetch at once. */
 #define SMALL_BATCH_BYTES	(32 * 1024)
-/* How often the oldest entry of the oplog is looked up, for stat_tail. */
-#define OPLOG_FIRST_MS		30000
 
-typedef struct MtTailer
-{
-	MtTailSlot *slot;
-	MemoryContext session_context;
-	/* of the session */
-	MtTail	   *tail;			/* the catalog row */
-	MtTailShard *shard;			/* in it */
-	MtServerOptions *server;
-	MtNamespaceFilter *filter;
-	MtConnection *connection;
-	MtOplogStream *stream;
-	MtRing	   *ring;
-	MtRingPlace published;		/* the newest record in the ring */
-	uint64		batch_events;	/* appended since the last commit */
-	MtLookupQueue *lookups;		/* NULL: no documents are looked up */
-	uint64		stored_time;	/* last resume time stored */
-	TimestampTz stored_at;
-	TimestampTz oplog_first_at;
-	TimestampTz notified_at;
-	bool		notify_pending;
-	/* of the tailer */
-	Oid			owner;			/* whom it runs as */
-	int			backoff_ms;
-	uint32		options_stamp;	/* the slot's, when the options were read */
-	bool		scan_fails;		/* chores that failed the last time */
-	bool		notify_fails;
-	bool		store_fails;
-	MtTailStatus logged;		/* the last state that the log knows */
-} MtTailer;
-
-static MtTailer tailer;
+/* This process's own. */
+MtTailer	mt_tailer;
 
 /* ---- what others want of this tailer ---- */
 
 static bool
 must_exit(void)
 {
-	MtTailSlot *slot = tailer.slot;
+	MtTailSlot *slot = mt_tailer.slot;
 
-	return ProcDiePending || slot->stop || slot->held || slot->owner != tailer.owner;
+	return ProcDiePending || slot->stop || slot->held || slot->owner != mt_tailer.owner;
 }
 
 /* Is the session's plan no longer the tail's? */
 static bool
 plan_changed(void)
 {
-	return must_exit() || tailer.slot->paused || tailer.slot->scan ||
-		(tailer.tail != NULL && (tailer.slot->version != tailer.tail->version ||
-								 tailer.slot->options_stamp != tailer.options_stamp));
+	return must_exit() || mt_tailer.slot->paused || mt_tailer.slot->scan ||
+		(mt_tailer.tail != NULL && (mt_tailer.slot->version != mt_tailer.tail->version ||
+								 mt_tailer.slot->options_stamp != mt_tailer.options_stamp));
 }
 
-static bool in_transaction(void (*chore) (void), bool *failing);
 
 /* Interrupts and signals, where the driver is not on the stack.  A worker that
  * is asked to end does so at the loop's head, without a FATAL in the log. */
@@ -124,10 +92,10 @@ serve_interrupts(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	if (tailer.slot->scan && !must_exit())
+	if (mt_tailer.slot->scan && !must_exit())
 	{
-		tailer.slot->scan = false;
-		(void) in_transaction(mt_tail_scan, &tailer.scan_fails);
+		mt_tailer.slot->scan = false;
+		(void) mt_tailer_in_transaction(mt_tail_scan, &mt_tailer.scan_fails);
 	}
 }
 
@@ -146,12 +114,12 @@ nap(long wait_ms)
 static void
 enter_state(MtTailStatus status, const char *message)
 {
-	MtTailSlot *slot = tailer.slot;
+	MtTailSlot *slot = mt_tailer.slot;
 
 	mt_tail_set_status(slot, status, message);
-	if (status == MT_TAIL_CONNECTING || status == tailer.logged)
+	if (status == MT_TAIL_CONNECTING || status == mt_tailer.logged)
 		return;					/* a step on the way, or known already */
-	tailer.logged = status;
+	mt_tailer.logged = status;
 	switch (status)
 	{
 		case MT_TAIL_STREAMING:
@@ -181,24 +149,24 @@ retry_later(const char *message)
 	TimestampTz until;
 	long		left_ms;
 
-	pg_atomic_fetch_add_u64(&tailer.slot->reconnects, 1);
+	pg_atomic_fetch_add_u64(&mt_tailer.slot->reconnects, 1);
 	enter_state(MT_TAIL_RETRYING, message);
-	until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), tailer.backoff_ms);
+	until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), mt_tailer.backoff_ms);
 	while (!plan_changed() &&
 		   (left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
 		nap(left_ms);
-	tailer.backoff_ms = Min(tailer.backoff_ms * 2,
-							tailer.server ? tailer.server->max_backoff_ms : 30000);
+	mt_tailer.backoff_ms = Min(mt_tailer.backoff_ms * 2,
+							mt_tailer.server ? mt_tailer.server->max_backoff_ms : 30000);
 }
 
 /* Stay until somebody changes the tail. */
 static void
 fail(const char *message)
 {
-	int64		version = tailer.tail->version;
+	int64		version = mt_tailer.tail->version;
 
 	enter_state(MT_TAIL_FAILED, message);
-	while (!must_exit() && tailer.slot->version == version)
+	while (!must_exit() && mt_tailer.slot->version == version)
 		nap(-1);
 }
 
@@ -207,19 +175,19 @@ fail(const char *message)
 static void
 close_session(void)
 {
-	if (tailer.stream != NULL)
-		mt_oplog_stream_close(tailer.stream);
-	tailer.stream = NULL;
-	tailer.lookups = NULL;
-	if (tailer.connection != NULL)
-		mt_remote_close(tailer.connection);
-	tailer.connection = NULL;
-	if (tailer.filter != NULL)
-		mt_namespace_filter_free(tailer.filter);
-	tailer.filter = NULL;
-	tailer.tail = NULL;
-	tailer.server = NULL;
-	MemoryContextReset(tailer.session_context);
+	if (mt_tailer.stream != NULL)
+		mt_oplog_stream_close(mt_tailer.stream);
+	mt_tailer.stream = NULL;
+	mt_tailer.lookups = NULL;
+	if (mt_tailer.connection != NULL)
+		mt_remote_close(mt_tailer.connection);
+	mt_tailer.connection = NULL;
+	if (mt_tailer.filter != NULL)
+		mt_namespace_filter_free(mt_tailer.filter);
+	mt_tailer.filter = NULL;
+	mt_tailer.tail = NULL;
+	mt_tailer.server = NULL;
+	MemoryContextReset(mt_tailer.session_context);
 }
 
 static bool publish(void *context, const MtChange *change);
@@ -231,40 +199,40 @@ load_plan(void)
 	MemoryContext old;
 	char		message[256];
 
-	tailer.options_stamp = tailer.slot->options_stamp;
+	mt_tailer.options_stamp = mt_tailer.slot->options_stamp;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	old = MemoryContextSwitchTo(tailer.session_context);
-	tailer.tail = mt_tail_catalog_load_server(tailer.slot->serverid);
-	tailer.shard = NULL;
-	for (int i = 0; tailer.tail != NULL && i < tailer.tail->n_shards; i++)
-		if (tailer.tail->shards[i].id == tailer.slot->shard_id)
-			tailer.shard = &tailer.tail->shards[i];
-	if (tailer.shard != NULL)
+	old = MemoryContextSwitchTo(mt_tailer.session_context);
+	mt_tailer.tail = mt_tail_catalog_load_server(mt_tailer.slot->serverid);
+	mt_tailer.shard = NULL;
+	for (int i = 0; mt_tailer.tail != NULL && i < mt_tailer.tail->n_shards; i++)
+		if (mt_tailer.tail->shards[i].id == mt_tailer.slot->shard_id)
+			mt_tailer.shard = &mt_tailer.tail->shards[i];
+	if (mt_tailer.shard != NULL)
 	{
-		tailer.server = mt_options_server(tailer.slot->serverid);
-		tailer.filter = mt_namespace_filter_new((const char *const *) tailer.tail->includes,
-												tailer.tail->n_includes,
-												(const char *const *) tailer.tail->excludes,
-												tailer.tail->n_excludes,
+		mt_tailer.server = mt_options_server(mt_tailer.slot->serverid);
+		mt_tailer.filter = mt_namespace_filter_new((const char *const *) mt_tailer.tail->includes,
+												mt_tailer.tail->n_includes,
+												(const char *const *) mt_tailer.tail->excludes,
+												mt_tailer.tail->n_excludes,
 												message, sizeof message);
-		if (tailer.filter == NULL)
+		if (mt_tailer.filter == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("invalid namespace filter: %s", message)));
-		tailer.connection = mt_remote_open(tailer.slot->serverid, tailer.slot->owner,
-										   tailer.session_context);
-		if (tailer.tail->lookup)
-			tailer.lookups =
-				mt_lookup_queue_new(mt_full_documents_new(tailer.slot->serverid, tailer.slot->owner,
-														  tailer.server, &tailer.slot->lookups),
-									tailer.server->lookup_wait_ms, publish);
+		mt_tailer.connection = mt_remote_open(mt_tailer.slot->serverid, mt_tailer.slot->owner,
+										   mt_tailer.session_context);
+		if (mt_tailer.tail->lookup)
+			mt_tailer.lookups =
+				mt_lookup_queue_new(mt_full_documents_new(mt_tailer.slot->serverid, mt_tailer.slot->owner,
+														  mt_tailer.server, &mt_tailer.slot->lookups),
+									mt_tailer.server->lookup_wait_ms, publish);
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	return tailer.shard != NULL;
+	return mt_tailer.shard != NULL;
 }
 
 /*
@@ -297,21 +265,21 @@ newest_record(MtRing *ring, uint64 scanned_to)
 static uint64
 open_ring(void)
 {
-	MtTailSlot *slot = tailer.slot;
-	uint64		data_bytes = mt_ring_shmem_round(tailer.tail->ring_bytes);
+	MtTailSlot *slot = mt_tailer.slot;
+	uint64		data_bytes = mt_ring_shmem_round(mt_tailer.tail->ring_bytes);
 	MtRingWindow window;
 	MtRingPlace covered_from;
 	dsm_handle	old_handle;
 	dsm_handle	handle;
 
-	tailer.ring = mt_tail_ring(slot, tailer.tail->version);
-	if (tailer.ring != NULL)
+	mt_tailer.ring = mt_tail_ring(slot, mt_tailer.tail->version);
+	if (mt_tailer.ring != NULL)
 	{
-		mt_ring_writer_attach(tailer.ring);
-		mt_ring_window(tailer.ring, &window);
+		mt_ring_writer_attach(mt_tailer.ring);
+		mt_ring_window(mt_tailer.ring, &window);
 		if (window.epoch != 0 && window.scanned_to != 0)
 		{
-			tailer.published = newest_record(tailer.ring, window.scanned_to);
+			mt_tailer.published = newest_record(mt_tailer.ring, window.scanned_to);
 			return window.scanned_to;
 		}
 	}
@@ -319,25 +287,25 @@ open_ring(void)
 	SpinLockAcquire(&slot->mutex);
 	old_handle = handle = slot->ring;
 	SpinLockRelease(&slot->mutex);
-	tailer.ring = mt_tail_ring(slot, -1);
-	if (tailer.ring == NULL || mt_ring_data_bytes(tailer.ring) != data_bytes)
-		tailer.ring = mt_ring_shmem_create(mt_tail_slot_index(slot), data_bytes, &handle);
+	mt_tailer.ring = mt_tail_ring(slot, -1);
+	if (mt_tailer.ring == NULL || mt_ring_data_bytes(mt_tailer.ring) != data_bytes)
+		mt_tailer.ring = mt_ring_shmem_create(mt_tail_slot_index(slot), data_bytes, &handle);
 	else
-		mt_ring_writer_attach(tailer.ring);
-	covered_from.time = tailer.shard->resume_time;
+		mt_ring_writer_attach(mt_tailer.ring);
+	covered_from.time = mt_tailer.shard->resume_time;
 	covered_from.index = UINT64_MAX;	/* all of that time */
-	tailer.published = covered_from;
-	mt_ring_begin_epoch(tailer.ring, covered_from, (uint64) tailer.tail->version);
-	mt_ring_commit(tailer.ring, tailer.shard->resume_time);
+	mt_tailer.published = covered_from;
+	mt_ring_begin_epoch(mt_tailer.ring, covered_from, (uint64) mt_tailer.tail->version);
+	mt_ring_commit(mt_tailer.ring, mt_tailer.shard->resume_time);
 
 	SpinLockAcquire(&slot->mutex);
 	slot->ring = handle;
-	slot->ring_version = tailer.tail->version;
+	slot->ring_version = mt_tailer.tail->version;
 	SpinLockRelease(&slot->mutex);
 	if (old_handle != handle && old_handle != DSM_HANDLE_INVALID)
 		mt_ring_shmem_drop(old_handle);
 	mt_tail_wake_readers(slot);
-	return tailer.shard->resume_time;
+	return mt_tailer.shard->resume_time;
 }
 
 /* MtEmitChange: one change into the ring. */
@@ -345,13 +313,13 @@ static bool
 publish(void *context, const MtChange *change)
 {
 	(void) context;
-	if (change->cluster_time < tailer.published.time ||
-		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index))
+	if (change->cluster_time < mt_tailer.published.time ||
+		(change->cluster_time == mt_tailer.published.time && change->index <= mt_tailer.published.index))
 		return true;			/* in the ring since the session before */
-	mt_change_record_append(tailer.ring, change);
-	tailer.published.time = change->cluster_time;
-	tailer.published.index = change->index;
-	tailer.batch_events++;
+	mt_change_record_append(mt_tailer.ring, change);
+	mt_tailer.published.time = change->cluster_time;
+	mt_tailer.published.index = change->index;
+	mt_tailer.batch_events++;
 	return true;
 }
 
@@ -398,151 +366,22 @@ open_stream(uint64 after)
 	MtStreamError error;
 
 	memset(&options, 0, sizeof options);
-	options.connection = tailer.connection;
-	options.database = tailer.server->oplog_database;
-	options.collection = tailer.server->oplog_collection;
-	options.filter = tailer.filter;
+	options.connection = mt_tailer.connection;
+	options.database = mt_tailer.server->oplog_database;
+	options.collection = mt_tailer.server->oplog_collection;
+	options.filter = mt_tailer.filter;
 	options.after = after;
-	options.batch_size = tailer.server->batch_size;
-	options.await_ms = tailer.server->await_ms;
-	options.read_concern_local = tailer.server->read_concern_local;
-	options.include_migrate = tailer.server->include_migrate;
-	options.context = tailer.lookups;
-	options.emit = tailer.lookups != NULL ? mt_lookup_queue_emit : publish;
-	tailer.stream = mt_oplog_stream_open(&options, &status, &error);
-	if (tailer.stream != NULL)
+	options.batch_size = mt_tailer.server->batch_size;
+	options.await_ms = mt_tailer.server->await_ms;
+	options.read_concern_local = mt_tailer.server->read_concern_local;
+	options.include_migrate = mt_tailer.server->include_migrate;
+	options.context = mt_tailer.lookups;
+	options.emit = mt_tailer.lookups != NULL ? mt_lookup_queue_emit : publish;
+	mt_tailer.stream = mt_oplog_stream_open(&options, &status, &error);
+	if (mt_tailer.stream != NULL)
 		return true;
 	end_session(status, &error);
 	return false;
-}
-
-/* ---- chores between batches ---- */
-
-/*
- * Run chore in a transaction; an error of it is logged, if it is the first
- * since it last succeeded, and no more.
- */
-static bool
-in_transaction(void (*chore) (void), bool *failing)
-{
-	volatile bool done = false;
-
-	PG_TRY();
-	{
-		SetCurrentStatementStartTimestamp();
-		StartTransactionCommand();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		chore();
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(TopMemoryContext);
-		HOLD_INTERRUPTS();
-		if (!*failing)
-			EmitErrorReport();
-		AbortCurrentTransaction();
-		FlushErrorState();
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
-	*failing = !done;
-	return done;
-}
-
-static void
-store_resume_time(void)
-{
-	mt_tail_catalog_set_resume(tailer.tail->serverid, tailer.tail->version, tailer.shard->name,
-							   tailer.stored_time);
-}
-
-static void
-send_notify(void)
-{
-	Async_Notify(tailer.tail->notify_channel, NameStr(tailer.tail->server));
-}
-
-static bool
-is_due(TimestampTz last, int interval_ms, TimestampTz now)
-{
-	return last == 0 || TimestampDifferenceMilliseconds(last, now) >= interval_ms;
-}
-
-static void
-notify_now(TimestampTz now)
-{
-	if (in_transaction(send_notify, &tailer.notify_fails))
-		pg_atomic_fetch_add_u64(&tailer.slot->notifies, 1);
-	else
-		pg_atomic_fetch_add_u64(&tailer.slot->notify_failures, 1);
-	tailer.notified_at = now;
-	tailer.notify_pending = false;
-}
-
-/*
- * NOTIFY at most once in notify_ms; a notification that must wait shortens
- * the next await.
- */
-static void
-notify_listeners(TimestampTz now)
-{
-	int			await_ms = tailer.server->await_ms;
-
-	if (!tailer.notify_pending)
-		return;
-	if (is_due(tailer.notified_at, tailer.tail->notify_ms, now))
-		notify_now(now);
-	else
-		await_ms = Min(await_ms, tailer.tail->notify_ms -
-					   (int) TimestampDifferenceMilliseconds(tailer.notified_at, now) + 1);
-	mt_oplog_stream_set_await(tailer.stream, await_ms);
-}
-
-static void
-look_at_oldest(TimestampTz now)
-{
-	MtByteBuffer entry = {NULL, 0, 0};
-	MtMongoError error;
-	MtSlice		first;
-
-	if (!is_due(tailer.oplog_first_at, OPLOG_FIRST_MS, now))
-		return;
-	tailer.oplog_first_at = now;
-	if (mt_oplog_first(tailer.connection, tailer.server->oplog_database,
-					   tailer.server->oplog_collection, &entry, &error) == MT_OPLOG_LOOKUP_FOUND)
-	{
-		first.data = entry.data;
-		first.len = (uint32) entry.len;
-		SpinLockAcquire(&tailer.slot->mutex);
-		tailer.slot->oplog_first = mt_oplog_entry_ts(first);
-		SpinLockRelease(&tailer.slot->mutex);
-	}
-	mt_byte_buffer_free(&entry);
-}
-
-/* Everything up to this time is in the ring, committed or not. */
-static uint64
-published_to(void)
-{
-	uint64		scanned_to = mt_oplog_stream_scanned_to(tailer.stream);
-
-	return tailer.lookups ? mt_lookup_queue_emitted_to(tailer.lookups, scanned_to) : scanned_to;
-}
-
-static void
-store_progress(TimestampTz now, bool at_once)
-{
-	uint64		scanned_to = published_to();
-
-	if (scanned_to == tailer.stored_time ||
-		(!at_once && !is_due(tailer.stored_at, mt_guc_position_store_ms, now)))
-		return;
-	tailer.stored_time = scanned_to;
-	tailer.stored_at = now;
-	(void) in_transaction(store_resume_time, &tailer.store_fails);
 }
 
 /* ---- streaming ---- */
@@ -551,23 +390,23 @@ store_progress(TimestampTz now, bool at_once)
 static void
 commit_batch(uint64 *entries_before, uint64 *bytes_before)
 {
-	MtTailSlot *slot = tailer.slot;
+	MtTailSlot *slot = mt_tailer.slot;
 	uint64_t	entries;
 	uint64_t	bytes;
 
-	mt_ring_commit(tailer.ring, published_to());
-	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
+	mt_ring_commit(mt_tailer.ring, mt_tailer_published_to());
+	mt_oplog_stream_counts(mt_tailer.stream, &entries, &bytes);
 	pg_atomic_fetch_add_u64(&slot->entries, entries - *entries_before);
 	pg_atomic_fetch_add_u64(&slot->entry_bytes, bytes - *bytes_before);
 	pg_atomic_fetch_add_u64(&slot->batches, 1);
 	*entries_before = entries;
 	*bytes_before = bytes;
-	if (tailer.batch_events > 0)
+	if (mt_tailer.batch_events > 0)
 	{
-		pg_atomic_fetch_add_u64(&slot->events, tailer.batch_events);
-		tailer.batch_events = 0;
+		pg_atomic_fetch_add_u64(&slot->events, mt_tailer.batch_events);
+		mt_tailer.batch_events = 0;
 		mt_tail_wake_readers(slot);
-		tailer.notify_pending = tailer.tail->notify_channel != NULL;
+		mt_tailer.notify_pending = mt_tailer.tail->notify_channel != NULL;
 	}
 	else if (pg_atomic_read_u32(&slot->watermark_waiters) > 0)
 		mt_tail_wake_readers(slot);
@@ -583,9 +422,9 @@ settle(uint64 *entries_before, uint64 *bytes_before)
 	commit_batch(entries_before, bytes_before);
 	if (ProcDiePending)
 		return;
-	if (tailer.notify_pending)
-		notify_now(GetCurrentTimestamp());
-	store_progress(GetCurrentTimestamp(), true);
+	if (mt_tailer.notify_pending)
+		mt_tailer_notify_now(GetCurrentTimestamp());
+	mt_tailer_store_progress(GetCurrentTimestamp(), true);
 }
 
 /*
@@ -596,14 +435,14 @@ settle(uint64 *entries_before, uint64 *bytes_before)
 static bool
 lookups_may_wait(uint64 bytes_before)
 {
-	int			left_ms = mt_lookup_queue_wait_left(tailer.lookups);
+	int			left_ms = mt_lookup_queue_wait_left(mt_tailer.lookups);
 	uint64_t	entries;
 	uint64_t	bytes;
 
-	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
+	mt_oplog_stream_counts(mt_tailer.stream, &entries, &bytes);
 	if (bytes - bytes_before >= SMALL_BATCH_BYTES)
 		left_ms = 0;
-	mt_oplog_stream_set_await(tailer.stream, left_ms > 0 ? left_ms : tailer.server->await_ms);
+	mt_oplog_stream_set_await(mt_tailer.stream, left_ms > 0 ? left_ms : mt_tailer.server->await_ms);
 	return left_ms > 0;
 }
 
@@ -615,9 +454,9 @@ static MtStreamStatus
 finish_lookups(MtStreamStatus status, MtStreamError *error)
 {
 	if (status == MT_STREAM_DRIVER ||
-		(status != MT_STREAM_STOPPED && mt_lookup_queue_flush(tailer.lookups)))
+		(status != MT_STREAM_STOPPED && mt_lookup_queue_flush(mt_tailer.lookups)))
 		return status;
-	error->mongo = *mt_lookup_queue_error(tailer.lookups);
+	error->mongo = *mt_lookup_queue_error(mt_tailer.lookups);
 	return MT_STREAM_DRIVER;
 }
 
@@ -634,10 +473,10 @@ stream_changes(void)
 	{
 		TimestampTz now;
 
-		status = mt_oplog_stream_fetch(tailer.stream, &error);
+		status = mt_oplog_stream_fetch(mt_tailer.stream, &error);
 		while (status == MT_STREAM_OK)
-			status = mt_oplog_stream_feed(tailer.stream, &error);
-		if (tailer.lookups != NULL)
+			status = mt_oplog_stream_feed(mt_tailer.stream, &error);
+		if (mt_tailer.lookups != NULL)
 		{
 			if (status == MT_STREAM_BATCH_END && lookups_may_wait(bytes))
 				continue;
@@ -650,11 +489,11 @@ stream_changes(void)
 			return;
 		}
 		commit_batch(&entries, &bytes);
-		tailer.backoff_ms = FIRST_BACKOFF_MS;
+		mt_tailer.backoff_ms = FIRST_BACKOFF_MS;
 		now = GetCurrentTimestamp();
-		notify_listeners(now);
-		store_progress(now, false);
-		look_at_oldest(now);
+		mt_tailer_notify_listeners(now);
+		mt_tailer_store_progress(now, false);
+		mt_tailer_look_at_oldest(now);
 		serve_interrupts();
 	}
 	settle(&entries, &bytes);
@@ -667,14 +506,14 @@ note_catch_up(void)
 	MtStreamError error;
 	uint64_t	point;
 
-	if (!mt_oplog_majority_point(tailer.connection, &point, &error.mongo))
+	if (!mt_oplog_majority_point(mt_tailer.connection, &point, &error.mongo))
 	{
 		end_session(MT_STREAM_DRIVER, &error);
 		return false;
 	}
-	SpinLockAcquire(&tailer.slot->mutex);
-	tailer.slot->catch_up_to = point;
-	SpinLockRelease(&tailer.slot->mutex);
+	SpinLockAcquire(&mt_tailer.slot->mutex);
+	mt_tailer.slot->catch_up_to = point;
+	SpinLockRelease(&mt_tailer.slot->mutex);
 	return true;
 }
 
@@ -708,7 +547,7 @@ run_session_guarded(void)
 	{
 		ErrorData  *edata;
 
-		MemoryContextSwitchTo(tailer.session_context);
+		MemoryContextSwitchTo(mt_tailer.session_context);
 		HOLD_INTERRUPTS();
 		edata = CopyErrorData();
 		snprintf(message, sizeof message, "%s%s%s", edata->message,
@@ -729,8 +568,8 @@ static void
 wait_paused(void)
 {
 	enter_state(MT_TAIL_PAUSED, NULL);
-	mt_tail_wake_readers(tailer.slot);
-	while (!must_exit() && tailer.slot->paused)
+	mt_tail_wake_readers(mt_tailer.slot);
+	while (!must_exit() && mt_tailer.slot->paused)
 		nap(-1);
 }
 
@@ -785,20 +624,20 @@ mongo_tail_tailer_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	if (!claim_slot(index))
 		proc_exit(0);
-	tailer.slot = &mt_tail_shared->slots[index];
-	BackgroundWorkerInitializeConnectionByOid(tailer.slot->database, tailer.slot->owner, 0);
+	mt_tailer.slot = &mt_tail_shared->slots[index];
+	BackgroundWorkerInitializeConnectionByOid(mt_tailer.slot->database, mt_tailer.slot->owner, 0);
 	mt_worker_pin_settings();
-	tailer.session_context = AllocSetContextCreate(TopMemoryContext, "mongo_tail session",
+	mt_tailer.session_context = AllocSetContextCreate(TopMemoryContext, "mongo_tail session",
 												   ALLOCSET_DEFAULT_SIZES);
-	tailer.owner = GetUserId();
-	tailer.backoff_ms = FIRST_BACKOFF_MS;
-	tailer.logged = MT_TAIL_STARTING;
+	mt_tailer.owner = GetUserId();
+	mt_tailer.backoff_ms = FIRST_BACKOFF_MS;
+	mt_tailer.logged = MT_TAIL_STARTING;
 	mt_remote_stop_hook = plan_changed;
 
 	while (!must_exit())
 	{
 		serve_interrupts();
-		if (tailer.slot->paused)
+		if (mt_tailer.slot->paused)
 			wait_paused();
 		else
 			run_session_guarded();
