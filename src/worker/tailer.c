@@ -10,9 +10,8 @@
  *	open    the ring (the old one goes on where it ended) and the oplog stream
  *	stream  fetch a batch, feed it to the ring, commit, wake the readers
  *
- * Where the tail looks up full documents, an update and what follows it in the
- * batch goes to the ring by way of a queue; what is in the queue is not yet
- * seen, whatever the stream says.
+ * Where the tail looks up full documents, changes reach the ring through a
+ * queue; what is still in it is not yet seen, whatever the stream says.
  *
  * Whatever goes wrong ends the session; what can mend itself is tried again
  * with back-off for ever, the rest waits in state "failed" for a change of the
@@ -221,7 +220,20 @@ close_session(void)
 	MemoryContextReset(tailer.session_context);
 }
 
-static bool publish(void *context, const MtChange *change);
+/* MtEmitChange: one change into the ring. */
+static bool
+publish(void *context, const MtChange *change)
+{
+	(void) context;
+	if (change->cluster_time < tailer.published.time ||
+		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index))
+		return true;			/* in the ring since the session before */
+	mt_change_record_append(tailer.ring, change);
+	tailer.published.time = change->cluster_time;
+	tailer.published.index = change->index;
+	tailer.batch_events++;
+	return true;
+}
 
 /* Read the plan from the catalog.  False when the tail is no longer there. */
 static bool
@@ -255,10 +267,8 @@ load_plan(void)
 		tailer.connection = mt_remote_open(tailer.slot->serverid, tailer.slot->owner,
 										   tailer.session_context);
 		if (tailer.tail->lookup)
-			tailer.lookups =
-				mt_lookup_queue_new(mt_full_documents_new(tailer.slot->serverid, tailer.slot->owner,
-														  tailer.server, &tailer.slot->lookups),
-									tailer.server->lookup_wait_ms, publish);
+			tailer.lookups = mt_lookup_queue_new(tailer.slot->serverid, tailer.slot->owner, tailer.server,
+												 &tailer.slot->lookups, publish);
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -337,21 +347,6 @@ open_ring(void)
 		mt_ring_shmem_drop(old_handle);
 	mt_tail_wake_readers(slot);
 	return tailer.shard->resume_time;
-}
-
-/* MtEmitChange: one change into the ring. */
-static bool
-publish(void *context, const MtChange *change)
-{
-	(void) context;
-	if (change->cluster_time < tailer.published.time ||
-		(change->cluster_time == tailer.published.time && change->index <= tailer.published.index))
-		return true;			/* in the ring since the session before */
-	mt_change_record_append(tailer.ring, change);
-	tailer.published.time = change->cluster_time;
-	tailer.published.index = change->index;
-	tailer.batch_events++;
-	return true;
 }
 
 /* Say what ended the session, and how it goes on. */
@@ -596,8 +591,7 @@ static bool
 lookups_may_wait(uint64 bytes_before)
 {
 	int			left_ms = mt_lookup_queue_wait_left(tailer.lookups);
-	uint64_t	entries;
-	uint64_t	bytes;
+	uint64_t	entries, bytes;
 
 	mt_oplog_stream_counts(tailer.stream, &entries, &bytes);
 	if (bytes - bytes_before >= SMALL_BATCH_BYTES)
