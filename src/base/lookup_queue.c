@@ -29,13 +29,14 @@ free_records(void *arg)
 }
 
 MtLookupQueue *
-mt_lookup_queue_new(MtFullDocuments *documents, int wait_ms, MtEmitChange emit)
+mt_lookup_queue_new(Oid serverid, Oid userid, const MtServerOptions *server,
+					pg_atomic_uint64 *lookups, MtEmitChange emit)
 {
 	MtLookupQueue *queue = palloc0(sizeof *queue);
 	MemoryContextCallback *callback = palloc0(sizeof *callback);
 
-	queue->documents = documents;
-	queue->wait_ms = wait_ms;
+	queue->documents = mt_full_documents_new(serverid, userid, server, lookups);
+	queue->wait_ms = server->lookup_wait_ms;
 	queue->emit = emit;
 	callback->func = free_records;
 	callback->arg = queue;

@@ -14,9 +14,12 @@
 
 typedef struct MtLookupQueue MtLookupQueue;
 
-/* In the current memory context, in front of emit, which must not fail.
- * documents must live in the same context. */
-extern MtLookupQueue *mt_lookup_queue_new(MtFullDocuments *documents, int wait_ms, MtEmitChange emit);
+/*
+ * In front of emit, which must not fail.  The rest is as with
+ * mt_full_documents_new.
+ */
+extern MtLookupQueue *mt_lookup_queue_new(Oid serverid, Oid userid, const MtServerOptions *server,
+										  pg_atomic_uint64 *lookups, MtEmitChange emit);
 
 /* MtEmitChange, its context the queue; false when mt_lookup_queue_error says why. */
 extern bool mt_lookup_queue_emit(void *queue, const MtChange *change);

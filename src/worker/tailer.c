@@ -10,9 +10,8 @@
  *	open    the ring (the old one goes on where it ended) and the oplog stream
  *	stream  fetch a batch, feed it to the ring, commit, wake the readers
  *
- * Where the tail looks up full documents, an update and what follows it in the
- * batch goes to the ring by way of a queue; what is in the queue is not yet
- * seen, whatever the stream says.
+ * Where the tail looks up full documents, changes reach the ring through a
+ * queue; what is still in it is not yet seen, whatever the stream says.
  *
  * Whatever goes wrong ends the session; what can mend itself is tried again
  * with back-off for ever, the rest waits in state "failed" for a change of the
@@ -190,7 +189,20 @@ close_session(void)
 	MemoryContextReset(mt_tailer.session_context);
 }
 
-static bool publish(void *context, const MtChange *change);
+/* MtEmitChange: one change into the ring. */
+static bool
+publish(void *context, const MtChange *change)
+{
+	(void) context;
+	if (change->cluster_time < mt_tailer.published.time ||
+		(change->cluster_time == mt_tailer.published.time && change->index <= mt_tailer.published.index))
+		return true;			/* in the ring since the session before */
+	mt_change_record_append(mt_tailer.ring, change);
+	mt_tailer.published.time = change->cluster_time;
+	mt_tailer.published.index = change->index;
+	mt_tailer.batch_events++;
+	return true;
+}
 
 /* Read the plan from the catalog.  False when the tail is no longer there. */
 static bool
@@ -224,10 +236,8 @@ load_plan(void)
 		mt_tailer.connection = mt_remote_open(mt_tailer.slot->serverid, mt_tailer.slot->owner,
 										   mt_tailer.session_context);
 		if (mt_tailer.tail->lookup)
-			mt_tailer.lookups =
-				mt_lookup_queue_new(mt_full_documents_new(mt_tailer.slot->serverid, mt_tailer.slot->owner,
-														  mt_tailer.server, &mt_tailer.slot->lookups),
-									mt_tailer.server->lookup_wait_ms, publish);
+			mt_tailer.lookups = mt_lookup_queue_new(mt_tailer.slot->serverid, mt_tailer.slot->owner, mt_tailer.server,
+													&mt_tailer.slot->lookups, publish);
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -306,21 +316,6 @@ open_ring(void)
 		mt_ring_shmem_drop(old_handle);
 	mt_tail_wake_readers(slot);
 	return mt_tailer.shard->resume_time;
-}
-
-/* MtEmitChange: one change into the ring. */
-static bool
-publish(void *context, const MtChange *change)
-{
-	(void) context;
-	if (change->cluster_time < mt_tailer.published.time ||
-		(change->cluster_time == mt_tailer.published.time && change->index <= mt_tailer.published.index))
-		return true;			/* in the ring since the session before */
-	mt_change_record_append(mt_tailer.ring, change);
-	mt_tailer.published.time = change->cluster_time;
-	mt_tailer.published.index = change->index;
-	mt_tailer.batch_events++;
-	return true;
 }
 
 /* Say what ended the session, and how it goes on. */
