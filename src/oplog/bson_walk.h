@@ -134,34 +134,23 @@ mt_walk_begin(MtWalk *walk, MtSlice doc)
 static inline int64_t
 mt_bson_value_length(uint8_t type, const uint8_t *p, size_t left)
 {
+	/* One more than the length, 0 for a type that has none of its own. */
+	static const uint8_t fixed[] = {
+		[MT_BSON_DOUBLE] = 8 + 1, [MT_BSON_UNDEFINED] = 0 + 1, [MT_BSON_OBJECTID] = 12 + 1,
+		[MT_BSON_BOOL] = 1 + 1, [MT_BSON_DATE] = 8 + 1, [MT_BSON_NULL] = 0 + 1,
+		[MT_BSON_INT32] = 4 + 1, [MT_BSON_TIMESTAMP] = 8 + 1, [MT_BSON_INT64] = 8 + 1,
+		[MT_BSON_DECIMAL128] = 16 + 1
+	};
 	uint64_t	n;
 	const uint8_t *nul;
 
+	if (type < sizeof fixed && fixed[type] != 0)
+		return fixed[type] - 1u <= left ? fixed[type] - 1 : -1;
 	switch (type)
 	{
-		case MT_BSON_UNDEFINED:
-		case MT_BSON_NULL:
 		case MT_BSON_MINKEY:
 		case MT_BSON_MAXKEY:
 			return 0;
-		case MT_BSON_BOOL:
-			n = 1;
-			break;
-		case MT_BSON_INT32:
-			n = 4;
-			break;
-		case MT_BSON_DOUBLE:
-		case MT_BSON_DATE:
-		case MT_BSON_TIMESTAMP:
-		case MT_BSON_INT64:
-			n = 8;
-			break;
-		case MT_BSON_OBJECTID:
-			n = 12;
-			break;
-		case MT_BSON_DECIMAL128:
-			n = 16;
-			break;
 		case MT_BSON_STRING:
 		case MT_BSON_CODE:
 		case MT_BSON_SYMBOL:
@@ -212,7 +201,6 @@ mt_bson_value_length(uint8_t type, const uint8_t *p, size_t left)
 		default:
 			return -1;
 	}
-	return n <= left ? (int64_t) n : -1;
 }
 
 /*
