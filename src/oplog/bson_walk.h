@@ -127,6 +127,46 @@ mt_walk_begin(MtWalk *walk, MtSlice doc)
 	return true;
 }
 
+/* mt_bson_value_length of the rarer types, kept out of the callers' way. */
+static __attribute__((noinline, unused)) int64_t
+mt_bson_value_length_other(uint8_t type, const uint8_t *p, size_t left)
+{
+	uint64_t	n;
+	const uint8_t *nul;
+
+	switch (type)
+	{
+		case MT_BSON_MINKEY:
+		case MT_BSON_MAXKEY:
+			return 0;
+		case MT_BSON_DBPOINTER:
+			if (left < 5)
+				return -1;
+			n = mt_le32(p);
+			if (n < 1 || n > left - 4 || left - 4 - n < 12 || p[4 + n - 1] != 0)
+				return -1;
+			return (int64_t) n + 16;
+		case MT_BSON_CODE_W_SCOPE:
+			if (left < 14)
+				return -1;
+			n = mt_le32(p);
+			if (n < 14 || n > left)
+				return -1;
+			return (int64_t) n;
+		case MT_BSON_REGEX:
+			nul = memchr(p, 0, left);
+			if (nul == NULL)
+				return -1;
+			n = (uint64_t) (nul + 1 - p);
+			nul = memchr(nul + 1, 0, left - n);
+			if (nul == NULL)
+				return -1;
+			return nul + 1 - p;
+		default:
+			return -1;
+	}
+}
+
 /*
  * The length in bytes of a value of this type that begins at p with at most
  * left bytes; -1 when it does not fit or the type is unknown.
@@ -142,15 +182,11 @@ mt_bson_value_length(uint8_t type, const uint8_t *p, size_t left)
 		[MT_BSON_DECIMAL128] = 16 + 1
 	};
 	uint64_t	n;
-	const uint8_t *nul;
 
 	if (type < sizeof fixed && fixed[type] != 0)
 		return fixed[type] - 1u <= left ? fixed[type] - 1 : -1;
 	switch (type)
 	{
-		case MT_BSON_MINKEY:
-		case MT_BSON_MAXKEY:
-			return 0;
 		case MT_BSON_STRING:
 		case MT_BSON_CODE:
 		case MT_BSON_SYMBOL:
@@ -160,26 +196,12 @@ mt_bson_value_length(uint8_t type, const uint8_t *p, size_t left)
 			if (n < 1 || n > left - 4 || p[4 + n - 1] != 0)
 				return -1;
 			return (int64_t) n + 4;
-		case MT_BSON_DBPOINTER:
-			if (left < 5)
-				return -1;
-			n = mt_le32(p);
-			if (n < 1 || n > left - 4 || left - 4 - n < 12 || p[4 + n - 1] != 0)
-				return -1;
-			return (int64_t) n + 16;
 		case MT_BSON_DOCUMENT:
 		case MT_BSON_ARRAY:
 			if (left < 5)
 				return -1;
 			n = mt_le32(p);
 			if (n < 5 || n > left || p[n - 1] != 0)
-				return -1;
-			return (int64_t) n;
-		case MT_BSON_CODE_W_SCOPE:
-			if (left < 14)
-				return -1;
-			n = mt_le32(p);
-			if (n < 14 || n > left)
 				return -1;
 			return (int64_t) n;
 		case MT_BSON_BINARY:
@@ -189,17 +211,8 @@ mt_bson_value_length(uint8_t type, const uint8_t *p, size_t left)
 			if (n > left - 5)
 				return -1;
 			return (int64_t) n + 5;
-		case MT_BSON_REGEX:
-			nul = memchr(p, 0, left);
-			if (nul == NULL)
-				return -1;
-			n = (uint64_t) (nul + 1 - p);
-			nul = memchr(nul + 1, 0, left - n);
-			if (nul == NULL)
-				return -1;
-			return nul + 1 - p;
 		default:
-			return -1;
+			return mt_bson_value_length_other(type, p, left);
 	}
 }
 
