@@ -16,6 +16,7 @@
 #include "utils/wait_event.h"
 
 #include "base/change_reader.h"
+#include "base/filter.h"
 #include "base/shard_reader.h"
 #include "base/wait_event.h"
 #include "compat.h"
@@ -189,24 +190,6 @@ free_filters(void *arg)
 	mt_namespace_filter_free(reader->plan.tail_filter);
 }
 
-static MtNamespaceFilter *
-compile_filter(char **includes, int n_includes, char **excludes, int n_excludes)
-{
-	char		message[256];
-	MtNamespaceFilter *filter;
-
-	filter = mt_namespace_filter_new((const char *const *) includes, n_includes,
-									 (const char *const *) excludes, n_excludes,
-									 message, sizeof message);
-	if (filter == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid namespace filter"),
-				 errdetail_internal("%s", message),
-				 errhint("A namespace is db.coll, db.*, *.coll or /regex/.")));
-	return filter;
-}
-
 /* Are the namespaces that are named in full all tailed? */
 static bool
 names_are_tailed(const MtNamespaceFilter *tail_filter, char **namespaces, int n)
@@ -256,12 +239,11 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 	callback->func = free_filters;
 	callback->arg = reader;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	reader->plan.tail_filter = compile_filter(tail->includes, tail->n_includes,
-										 tail->excludes, tail->n_excludes);
+	reader->plan.tail_filter = mt_filter_of_tail(tail);
 	if (options->namespaces != NULL)
 	{
 		/* What the tail excludes is known to be missing from a wider pattern. */
-		reader->plan.filter = compile_filter(options->namespaces, options->n_namespaces,
+		reader->plan.filter = mt_filter_compile(options->namespaces, options->n_namespaces,
 											 tail->excludes, tail->n_excludes);
 		if (!mt_namespace_filter_covers(reader->plan.tail_filter, reader->plan.filter) ||
 			!names_are_tailed(reader->plan.tail_filter, options->namespaces, options->n_namespaces))
@@ -273,7 +255,7 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 	}
 	if (options->narrow_to != NULL)
 	{
-		reader->plan.narrow = compile_filter(options->narrow_to, options->n_narrow_to,
+		reader->plan.narrow = mt_filter_compile(options->narrow_to, options->n_narrow_to,
 											 tail->excludes, tail->n_excludes);
 		reader->plan.narrow_is_covered =
 			mt_namespace_filter_covers(reader->plan.tail_filter, reader->plan.narrow) &&

@@ -23,6 +23,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/filter.h"
 #include "base/options.h"
 #include "base/place.h"
 #include "base/position.h"
@@ -98,24 +99,6 @@ check_owner(Oid owner)
 				 errmsg("role \"%s\" cannot own a tail: it may not connect to this database",
 						GetUserNameFromId(owner, false)),
 				 errhint("GRANT CONNECT ON DATABASE ... TO the role.")));
-}
-
-static void
-check_filter(const MtTail *tail)
-{
-	char		message[256];
-	MtNamespaceFilter *filter;
-
-	filter = mt_namespace_filter_new((const char *const *) tail->includes, tail->n_includes,
-									 (const char *const *) tail->excludes, tail->n_excludes,
-									 message, sizeof message);
-	if (filter == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid namespace filter"),
-				 errdetail_internal("%s", message),
-				 errhint("A namespace is db.coll, db.*, *.coll or /regex/.")));
-	mt_namespace_filter_free(filter);
 }
 
 /* The tail, if the user may change it. */
@@ -246,7 +229,7 @@ mongo_tail_start_tail(PG_FUNCTION_ARGS)
 	tail.ring_bytes = ring_size_argument(fcinfo, 5);
 	read_notify(fcinfo, &tail);
 	check_owner(tail.owner);
-	check_filter(&tail);
+	mt_namespace_filter_free(mt_filter_of_tail(&tail));
 
 	old = mt_tail_catalog_load(server->servername, true);
 	if (old != NULL)

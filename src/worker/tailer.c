@@ -35,6 +35,7 @@
 #include "utils/wait_event.h"
 
 #include "base/change_record.h"
+#include "base/filter.h"
 #include "base/lookup_queue.h"
 #include "base/oplog_stream.h"
 #include "base/options.h"
@@ -209,7 +210,6 @@ static bool
 load_plan(void)
 {
 	MemoryContext old;
-	char		message[256];
 
 	mt_tailer.options_stamp = mt_tailer.slot->options_stamp;
 	SetCurrentStatementStartTimestamp();
@@ -224,15 +224,7 @@ load_plan(void)
 	if (mt_tailer.shard != NULL)
 	{
 		mt_tailer.server = mt_options_server(mt_tailer.slot->serverid);
-		mt_tailer.filter = mt_namespace_filter_new((const char *const *) mt_tailer.tail->includes,
-												mt_tailer.tail->n_includes,
-												(const char *const *) mt_tailer.tail->excludes,
-												mt_tailer.tail->n_excludes,
-												message, sizeof message);
-		if (mt_tailer.filter == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid namespace filter: %s", message)));
+		mt_tailer.filter = mt_filter_of_tail(mt_tailer.tail);
 		mt_tailer.connection = mt_remote_open(mt_tailer.slot->serverid, mt_tailer.slot->owner,
 										   mt_tailer.session_context);
 		if (mt_tailer.tail->lookup)
