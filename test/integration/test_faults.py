@@ -273,7 +273,7 @@ def test_write_that_rolls_back_is_never_seen(make_postgres, make_replica_set, ne
             assert inserted(changes(pg, "m", after=after)) == []
             with contextlib.suppress(PyMongoError):
                 client.admin.command("replSetStepDown", 60, force=True, secondaryCatchUpPeriodSecs=0)
-        replica_set.step_up(others[0])
+        replica_set.step_up(*others)
         for node in others:
             node.fail_point("stopReplProducer", "off")
         with replica_set.client() as client:

@@ -49,7 +49,8 @@ install-quietly:
 
 #: make test             every test, from nothing (under 20 minutes)
 #: make test-long        a million fuzz inputs, long stress, the long integration tests
-#: make test-matrix      other PostgreSQL and MongoDB versions, in chroots (ARGS='pg17 mongo-4.4.2')
+#: make test-matrix      PostgreSQL 17, 18 and 15 with assertions, mongod 4.4, 5.0 and 6.0.27 (ARGS='pg17 mongo-4.4.2';
+#:                       test/matrix/README.md says what each row is)
 test: deps
 	@$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz-short tsan $(SERVER_TESTS)
 test-long: deps

@@ -3,6 +3,7 @@
 # ROW, all of them; `run.sh clean` removes what they keep in MT_MATRIX.
 #
 #   pg17 pg18            PostgreSQL and libmongoc of Debian trixie and sid, in a chroot
+#   assert               PostgreSQL 15 built with its assertions
 #   bookworm             Debian 12 from nothing: make test, as a newcomer has it
 #   mongo-4.4.2 mongo-5.0.4 mongo-6.0.27   PostgreSQL of this host, that mongod
 set -uo pipefail
@@ -43,6 +44,10 @@ row() {
 		pg17) in_chroot trixie 17 "make deps; MT_STAGES='$stages' make test-stages" ;;
 		pg18) in_chroot sid 18 "make deps; MT_STAGES='$stages' make test-stages" ;;
 		bookworm) in_chroot bookworm '' "bash .ci/run" ;;
+		assert)
+			bash test/matrix/get_postgres.sh "$cache/postgresql-15-assert" &&
+				PG_CONFIG=$cache/postgresql-15-assert/bin/pg_config ASSERTIONS=1 MT_STAGES="$stages" \
+					make --no-print-directory test-stages ;;
 		mongo-*)
 			bash test/matrix/get_mongod.sh "${1#mongo-}" "$cache/mongods" &&
 				MT_MONGOD=$cache/mongods/mongod-${1#mongo-} MT_STAGES="$stages" make --no-print-directory test-stages ;;
@@ -54,7 +59,7 @@ if [ "${1:-}" = clean ]; then
 	rm -rf --one-file-system "$cache"
 	exit
 fi
-[ $# -gt 0 ] || set -- mongo-4.4.2 mongo-5.0.4 mongo-6.0.27 pg17 pg18
+[ $# -gt 0 ] || set -- mongo-4.4.2 mongo-5.0.4 mongo-6.0.27 assert pg17 pg18
 mkdir -p build/log "$cache"
 summary=() failed=0
 for r in "$@"; do

@@ -323,14 +323,17 @@ class MongoReplicaSet:
                 pass
         return self.primary(other_than=old)
 
-    def step_up(self, node, timeout=20):
-        def try_it():
+    def step_up(self, *nodes, timeout=20):
+        """Make one of the nodes the primary; of those that do not replicate only
+        the one that has the newest entry can win."""
+        def try_it(node):
             with node.client(direct=True) as client:
                 try:
                     return client.admin.command("replSetStepUp")["ok"]
                 except (OperationFailure, ConnectionFailure):
                     return False
-        wait_until(try_it, timeout, interval=0.2, what=f"{node.address} to step up")
+        wait_until(lambda: any(try_it(node) for node in nodes), timeout, interval=0.2,
+                   what=" or ".join(node.address for node in nodes) + " to step up")
         return self.primary()
 
     def kill_primary(self):
