@@ -150,7 +150,8 @@ def test_rename_server(home, pg_server, mongo):
         pid = stat(pg, "m", "pid")
         pg.execute("ALTER SERVER m RENAME TO n")
         # Under its new name at once, by the same worker.
-        assert stat(pg, "m") is None and stat(pg, "n") == "streaming"
+        assert stat(pg, "m") is None and stat(pg, "n", "pid") == pid
+        wait_state(pg, "n", "streaming")
         mongo.d.c.insert_one({"_id": f"{home}1"})
         assert read_inserted(pg, "n", 1, place)[0] == [f"{home}1"]
         with pytest.raises(errors.UndefinedObject):
