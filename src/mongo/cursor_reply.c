@@ -28,12 +28,29 @@ element_is_true(const MtElement *element)
 	}
 }
 
+/*
+ * How far an oplog has been scanned: {ts: <timestamp>} since MongoDB 5.0, and
+ * {$recordId: <int64>} in 4.4, where the record id of an oplog's entry is its
+ * timestamp.  (That of another collection is small, and so says nothing.)
+ */
+static uint64_t
+resume_token_time(MtSlice token)
+{
+	MtElement	element;
+
+	if (mt_bson_find(token, "ts", 2, &element) == MT_WALK_ELEMENT)
+		return element_timestamp(&element);
+	if (mt_bson_find(token, "$recordId", 9, &element) == MT_WALK_ELEMENT &&
+		element.type == MT_BSON_INT64)
+		return mt_le64(element.value);
+	return 0;
+}
+
 /* Read the cursor sub-document.  False when it is not one. */
 static bool
 read_cursor(MtSlice cursor, MtCursorReply *reply)
 {
 	MtElement	element;
-	MtElement	ts;
 	MtWalk		walk;
 	MtWalkResult result;
 
@@ -47,9 +64,8 @@ read_cursor(MtSlice cursor, MtCursorReply *reply)
 				 (MT_ELEMENT_IS(&element, "nextBatch") || MT_ELEMENT_IS(&element, "firstBatch")))
 			reply->documents = mt_element_value(&element);
 		else if (MT_ELEMENT_IS(&element, "postBatchResumeToken") &&
-				 element.type == MT_BSON_DOCUMENT &&
-				 mt_bson_find(mt_element_value(&element), "ts", 2, &ts) == MT_WALK_ELEMENT)
-			reply->scanned_to = element_timestamp(&ts);
+				 element.type == MT_BSON_DOCUMENT)
+			reply->scanned_to = resume_token_time(mt_element_value(&element));
 	}
 	return result == MT_WALK_END && reply->documents.data != NULL;
 }

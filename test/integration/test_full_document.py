@@ -393,6 +393,8 @@ def expected_changes(client, namespace):
         elif "diff" in entry["o"]:
             diff = entry["o"]["diff"]
             yield "update", entry["o2"]["_id"], (diff.get("u") or diff.get("i"))["n"]
+        elif "$set" in entry["o"]:          # MongoDB 4.4
+            yield "update", entry["o2"]["_id"], entry["o"]["$set"]["n"]
         else:
             yield "replace", entry["o2"]["_id"], entry["o"]["n"]
 

@@ -11,6 +11,8 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, SON
 from psycopg import sql
 
+from harness import mongod_version
+
 ALL_COLUMNS = ('"position" mongo_tail.position, cluster_time mongo_tail.cluster_time, wall_time timestamptz, '
                'shard text, operation_type text, database text, collection text, document_key jsonb, '
                'full_document jsonb, update_description jsonb, transaction_id text, entry_bytes int, source text')
@@ -138,6 +140,7 @@ def test_typed_feed(pg, mongo, fresh_namespace, make_table, seen):
         ("drop", None, None, None, None, None, None, None)]
 
 
+@pytest.mark.skipif(mongod_version() < (5,), reason="$setField is of MongoDB 5.0")
 def test_name_with_a_dot_is_no_path(pg, mongo, fresh_namespace, make_table, seen):
     c = mongo[fresh_namespace].c
     c.insert_one({"_id": 1, "a": {"b": 0}})

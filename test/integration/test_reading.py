@@ -319,11 +319,14 @@ def test_transactions_larger_than_the_ring(pg, new_server, make_mongo):
     mongo = mongod.client()
     mongo[fresh_namespace].create_collection("t")
     collection = mongo[fresh_namespace].t
-    with mongo.start_session() as session, session.start_transaction():
+
+    def write(session):
         for n in range(40):
             collection.insert_one({"_id": n, "big": "x" * (1024 * 1024)}, session=session)
             if n % 4 == 0:
                 collection.insert_one({"_id": f"s{n}"}, session=session)
+    with mongo.start_session() as session:
+        session.with_transaction(write)
     collection.insert_one({"_id": "end"})
     entries = list(mongo.local["oplog.rs"].find({"o.applyOps.ns": f"{fresh_namespace}.t"}, {"o.partialTxn": 1}))
     assert len(entries) == 3

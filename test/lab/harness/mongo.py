@@ -70,6 +70,14 @@ def make_tls_files(directory):
     return TlsFiles(*(directory / f"{n}.pem" for n in ("ca", "server", "client", "foreign_ca")))
 
 
+def write_to_majority(client, binary):
+    """Acknowledge writes when a majority has them, as MongoDB does by itself since 5.0 and
+    the tests count on: tails see nothing earlier."""
+    if mongod_version(binary) < (5,):
+        client.admin.command("setDefaultRWConcern", defaultWriteConcern={"w": "majority"},
+                             writeConcern={"w": "majority"})
+
+
 class MongoServer:
     """One mongod on 127.0.0.1.
 
@@ -216,6 +224,8 @@ class MongoServer:
                 "_id": self.replica_set, "members": [{"_id": 0, "host": self.address}],
                 "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}})
             self.wait_primary(client)
+            if not self.auth:
+                write_to_majority(client, self.binary)
         return self
 
     def wait_primary(self, client=None, timeout=20):
@@ -269,7 +279,8 @@ class MongoReplicaSet:
             client.admin.command("replSetInitiate", {
                 "_id": self.name, "settings": self.settings,
                 "members": [{"_id": i, "host": n.address} for i, n in enumerate(self.nodes)]})
-        self.primary()
+        with self.primary().client(direct=True) as client:
+            write_to_majority(client, self.nodes[0].binary)
         self.wait_secondaries()
         return self
 
