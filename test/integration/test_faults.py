@@ -124,7 +124,7 @@ def test_kills_again_and_again(make_postgres, make_mongo, new_server, rng):
     """Both sides die in turn while a reader reads on from its last position."""
     postgres, mongod = make_postgres(), make_mongo(sync_delay_s=1)
     make_tails(postgres, mongod.uri, new_server, databases=("one",), max_backoff_ms=500)
-    rounds = 12 if os.environ.get("MT_LONG") else 4
+    rounds = 200 if os.environ.get("MT_LONG") else 4
     with mongod.client(serverSelectionTimeoutMS=2000) as client:
         after = place_of(postgres)
         writer = Writer(client)
