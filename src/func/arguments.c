@@ -12,6 +12,8 @@
 #include "compat.h"
 #include "func/arguments.h"
 
+#define MAX_WAIT_DAYS 36500
+
 void
 mt_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -62,7 +64,10 @@ mt_interval_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	if (PG_ARGISNULL(n))
 		return 0;
 	interval = PG_GETARG_INTERVAL_P(n);
-	if (interval->month != 0 || interval->day < 0 || interval->day > 36500 || interval->time < 0)
+	/* Each part alone, so that the sum does not overflow, and then the sum. */
+	if (interval->month != 0 || interval->day < 0 || interval->day > MAX_WAIT_DAYS ||
+		interval->time < 0 || interval->time > MAX_WAIT_DAYS * USECS_PER_DAY ||
+		interval->day * USECS_PER_DAY + interval->time > MAX_WAIT_DAYS * USECS_PER_DAY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a time between zero and 100 years, without months", name)));
