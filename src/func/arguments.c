@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -24,7 +25,7 @@ mt_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 char **
-mt_text_array_argument(FunctionCallInfo fcinfo, int n, const char *name, int *count)
+mt_namespaces_argument(FunctionCallInfo fcinfo, int n, const char *name, int *count)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -43,6 +44,7 @@ mt_text_array_argument(FunctionCallInfo fcinfo, int n, const char *name, int *co
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument \"%s\" must not contain NULL", name)));
 		texts[i] = TextDatumGetCString(elements[i]);
+		texts[i] = pg_server_to_any(texts[i], (int) strlen(texts[i]), PG_UTF8);
 	}
 	return texts;
 }

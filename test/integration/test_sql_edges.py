@@ -3,8 +3,10 @@
 import threading
 import time
 
+import bson
 import psycopg
 import pytest
+from bson.raw_bson import RawBSONDocument
 from psycopg import errors, sql
 
 from harness.tails import Background, changes, inserted, read_inserted, start_tail, wait_backend_waits, wait_state
@@ -338,33 +340,47 @@ def test_terminated_waiter_leaves_nothing(pg, connect, server, tailed):
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "UTF8"])
 def test_databases_of_other_encodings(pg_server, mongo_server, mongo, new_server, fresh_namespace, unused_name, encoding):
-    from bson import Code, Regex
-    from bson.raw_bson import RawBSONDocument
-    import bson
+    """What the database's encoding has comes through; another character is PostgreSQL's own error."""
     name = unused_name("encoding_")
     with pg_server.connect("postgres") as c:
         c.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    both = {"_id": 1, "é": "ü", "in both": "ÿ\u00a0"}
+    t = mongo[fresh_namespace]["tä"]
     try:
-        with pg_server.connect(name, options="-c client_encoding=" + encoding) as c:
+        with pg_server.connect(name, client_encoding="UTF8") as c:
             c.execute("CREATE EXTENSION mongo_tail")
             new_server(c, "mongo", mongo_server.uri)
             place = start_tail(c, "mongo", [f"{fresh_namespace}.*"])
-            t = mongo[fresh_namespace].t
-            t.insert_one({"_id": 1, "é": "ü", "in both": "ÿ\u00a0"})
-            t.insert_one({"_id": 2, "😀": "漢字", "nul": "a\0b", "r": Regex("ж"), "c": Code("€")})
-            t.insert_one(RawBSONDocument(bson.encode({"_id": 3, "bad": "aXb"}).replace(b"aXb", b"a\xffb")))
-            mongo[fresh_namespace]["ünï漢"].insert_one({"_id": 4})
-            try:
-                ids, _ = read_inserted(c, "mongo", 4, place)
-                print(changes(c, "mongo", "collection, full_document::text", after=place))
-                assert ids == [1, 2, 3, 4]
-                if encoding != "SQL_ASCII":
-                    rows = changes(c, "mongo", after=place)
-                    assert [r[2] for r in rows if r[1] == "insert"][0] == {"_id": 1, "é": "ü", "in both": "ÿ\u00a0"}
-            except psycopg.Error as e:
-                print(encoding, e.sqlstate, e, e.diag.message_hint)
-                raise
-            finally:
-                c.execute("SELECT mongo_tail.stop_tail('mongo')")
+            t.insert_one(both)
+            assert read_inserted(c, "mongo", 1, place)[0] == [1]
+            columns = "operation_type, collection, full_document"
+            assert changes(c, "mongo", columns, after=place)[-1] == ("insert", "tä", both)
+            assert changes(c, "mongo", columns, namespaces=[t.full_name])[-1] == ("insert", "tä", both)
+            c.execute("SELECT mongo_tail.create_slot('s', 'mongo', namespaces => %s, after => %s)", ([t.full_name], place))
+            assert c.execute(f"SELECT {columns} FROM mongo_tail.get_changes('s')").fetchall()[-1] == ("insert", "tä", both)
+            after = changes(c, "mongo", after=place)[-1][0]
+            t.insert_one(RawBSONDocument(bson.encode({"_id": 2, "bad": "aXb"}).replace(b"aXb", b"a\xffb")))
+            t.insert_one({"_id": 3, "nul": "a\0b"})
+            t.insert_one({"_id": 4, "漢字": "😀"})
+            foreign = [{"_id": 2, "bad": "a\ufffdb"}, {"_id": 3, "nul": "a\ufffdb"}, {"_id": 4, "漢字": "😀"}]
+            if encoding == "LATIN1":
+                with pytest.raises(errors.UntranslatableCharacter):
+                    read_inserted(c, "mongo", 3, after)
+                c.execute(f"CREATE FOREIGN TABLE keys (operation_type text, _id int) SERVER mongo "
+                          f"OPTIONS (relation 'changes', database '{fresh_namespace}')")
+                assert c.execute("SELECT _id FROM keys WHERE operation_type = 'insert'").fetchall() == [
+                    (1,), (2,), (3,), (4,)]
+            else:
+                assert read_inserted(c, "mongo", 3, after)[0] == [2, 3, 4]
+                assert [r[2] for r in changes(c, "mongo", after=after)] == foreign
+            c.execute("SELECT mongo_tail.stop_tail('mongo')")
+            place = start_tail(c, "mongo", [t.full_name], exclude_namespaces=[f"{fresh_namespace}.ß"])
+            assert c.execute("SELECT namespaces, exclude_namespaces FROM mongo_tail.tail").fetchone() == (
+                [t.full_name], [f"{fresh_namespace}.ß"])
+            wait_state(c, "mongo", "streaming")
+            t.insert_one({"_id": 5})
+            assert read_inserted(c, "mongo", 1, place)[0] == [5]
+            assert c.execute("SELECT events FROM mongo_tail.stat_tail").fetchone()[0] > 0
+            c.execute("SELECT mongo_tail.stop_tail('mongo')")
     finally:
         pg_server.drop_database(name)
