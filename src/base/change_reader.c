@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -103,6 +104,14 @@ fix_places(MtChangeReader *reader, const MtChangeReaderOptions *options)
 	}
 }
 
+/* before_shmem_exit callback, too: a terminated session must not leave a waiter. */
+static void
+forget_watermark_waiter(int code, Datum slot)
+{
+	(void) code;
+	pg_atomic_fetch_sub_u32(&((MtTailSlot *) DatumGetPointer(slot))->watermark_waiters, 1);
+}
+
 /* To a reader with an end of its own, scanned_to is news, too. */
 static void
 wait_in_ring(MtChangeReader *reader, MtShardReader *shard)
@@ -113,15 +122,12 @@ wait_in_ring(MtChangeReader *reader, MtShardReader *shard)
 		return;
 	}
 	pg_atomic_fetch_add_u32(&shard->slot->watermark_waiters, 1);
-	PG_TRY();
+	PG_ENSURE_ERROR_CLEANUP(forget_watermark_waiter, PointerGetDatum(shard->slot));
 	{
 		(void) mt_tail_wait_news(shard->slot, reader->news_seen, reader->deadline);
 	}
-	PG_FINALLY();
-	{
-		pg_atomic_fetch_sub_u32(&shard->slot->watermark_waiters, 1);
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(forget_watermark_waiter, PointerGetDatum(shard->slot));
+	forget_watermark_waiter(0, PointerGetDatum(shard->slot));
 }
 
 /*
@@ -240,7 +246,8 @@ mt_change_reader_begin(const MtChangeReaderOptions *options)
 	callback->arg = reader;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 	reader->plan.tail_filter = mt_filter_of_tail(tail);
-	if (options->namespaces != NULL)
+	/* An empty list is no restriction, as it is to start_tail. */
+	if (options->n_namespaces > 0)
 	{
 		/* What the tail excludes is known to be missing from a wider pattern. */
 		reader->plan.filter = mt_filter_compile(options->namespaces, options->n_namespaces,

@@ -21,7 +21,7 @@ typedef struct MtChangeReader MtChangeReader;
 typedef struct MtChangeReaderOptions
 {
 	const MtTail *tail;			/* must outlive the reader */
-	char	  **namespaces;		/* NULL: all of the tail's */
+	char	  **namespaces;		/* in UTF-8; none: all of the tail's */
 	int			n_namespaces;
 	uint32		operations;		/* bit mask of 1 << MtOperation; 0: all */
 	bool		has_after;		/* false: the oldest in the ring */

@@ -283,17 +283,21 @@ feed_queue(MtShardReader *shard, MtStreamError *error)
 {
 	MtStreamStatus status;
 	size_t		whole_entries;
+	MtRingPlace queued;
 
 	if (shard->documents == NULL)
 		return mt_oplog_stream_feed(shard->stream, error);
 	do
 	{
 		whole_entries = shard->queue.len;
+		queued = shard->queued;
 		status = mt_oplog_stream_feed(shard->stream, error);
 	} while (status == MT_STREAM_OK && shard->queue.len < MT_LOOKUP_QUEUE_BYTES);
 	if (status != MT_STREAM_OK && status != MT_STREAM_STOPPED && whole_entries > 0)
 	{
+		/* The entry that failed begins anew, with all of its changes. */
 		shard->queue.len = whole_entries;
+		shard->queued = queued;
 		return MT_STREAM_OK;
 	}
 	return status;

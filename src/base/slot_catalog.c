@@ -50,7 +50,7 @@ read_slot(void)
 	slot->owner = DatumGetObjectId(COLUMN(4));
 	namespaces = COLUMN(5);
 	if (!isnull)
-		slot->namespaces = mt_catalog_text_array(namespaces, &slot->n_namespaces);
+		slot->namespaces = mt_catalog_namespaces(namespaces, &slot->n_namespaces);
 	slot->position = *DatumGetMtPosition(COLUMN(6));
 	slot->shards = mt_catalog_text_array(COLUMN(7), &slot->n_shards);
 	slot->advanced_at = DatumGetTimestampTz(COLUMN(8));
@@ -157,7 +157,7 @@ mt_slot_catalog_insert(const MtSlot *slot)
 	values[1] = mt_catalog_name_datum(NameStr(slot->server));
 	values[2] = ObjectIdGetDatum(slot->serverid);
 	values[3] = ObjectIdGetDatum(slot->owner);
-	values[4] = slot->namespaces ? mt_catalog_text_array_datum(slot->namespaces, slot->n_namespaces) : (Datum) 0;
+	values[4] = slot->namespaces ? mt_catalog_namespaces_datum(slot->namespaces, slot->n_namespaces) : (Datum) 0;
 	nulls[4] = slot->namespaces ? ' ' : 'n';
 	values[5] = MtPositionGetDatum(&slot->position);
 	values[6] = mt_catalog_text_array_datum(slot->shards, slot->n_shards);

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -122,6 +123,26 @@ mt_catalog_text_array_datum(char **texts, int n)
 	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+char **
+mt_catalog_namespaces(Datum datum, int *n)
+{
+	char	  **texts = mt_catalog_text_array(datum, n);
+
+	for (int i = 0; i < *n; i++)
+		texts[i] = pg_server_to_any(texts[i], (int) strlen(texts[i]), PG_UTF8);
+	return texts;
+}
+
+Datum
+mt_catalog_namespaces_datum(char **namespaces, int n)
+{
+	char	  **texts = palloc(sizeof(char *) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		texts[i] = pg_any_to_server(namespaces[i], (int) strlen(namespaces[i]), PG_UTF8);
+	return mt_catalog_text_array_datum(texts, n);
+}
+
 #define TAIL_COLUMNS \
 	"t.server, t.serverid, t.owner::pg_catalog.oid, t.namespaces, t.exclude_namespaces, " \
 	"t.full_document, t.ring_bytes, t.notify_channel, t.notify_ms, " \
@@ -147,8 +168,8 @@ read_tail(uint64 i)
 	namestrcpy(&tail->server, NameStr(*DatumGetName(COLUMN(1))));
 	tail->serverid = DatumGetObjectId(COLUMN(2));
 	tail->owner = DatumGetObjectId(COLUMN(3));
-	tail->includes = mt_catalog_text_array(COLUMN(4), &tail->n_includes);
-	tail->excludes = mt_catalog_text_array(COLUMN(5), &tail->n_excludes);
+	tail->includes = mt_catalog_namespaces(COLUMN(4), &tail->n_includes);
+	tail->excludes = mt_catalog_namespaces(COLUMN(5), &tail->n_excludes);
 	tail->lookup = strcmp(TextDatumGetCString(COLUMN(6)), "lookup") == 0;
 	tail->ring_bytes = DatumGetInt64(COLUMN(7));
 	tail->notify_channel = SPI_getvalue(row, desc, 8);
@@ -256,8 +277,8 @@ mt_tail_catalog_store(const MtTail *tail)
 	values[0] = mt_catalog_name_datum(NameStr(tail->server));
 	values[1] = ObjectIdGetDatum(tail->serverid);
 	values[2] = ObjectIdGetDatum(tail->owner);
-	values[3] = mt_catalog_text_array_datum(tail->includes, tail->n_includes);
-	values[4] = mt_catalog_text_array_datum(tail->excludes, tail->n_excludes);
+	values[3] = mt_catalog_namespaces_datum(tail->includes, tail->n_includes);
+	values[4] = mt_catalog_namespaces_datum(tail->excludes, tail->n_excludes);
 	values[5] = CStringGetTextDatum(tail->lookup ? "lookup" : "none");
 	values[6] = Int64GetDatum(tail->ring_bytes);
 	values[7] = tail->notify_channel ? CStringGetTextDatum(tail->notify_channel) : (Datum) 0;

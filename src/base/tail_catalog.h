@@ -64,6 +64,13 @@ extern Datum mt_catalog_name_datum(const char *name);
 extern char **mt_catalog_text_array(Datum datum, int *n);
 extern Datum mt_catalog_text_array_datum(char **texts, int n);
 
+/*
+ * Namespaces stand in tables in the database's encoding; in C they are UTF-8,
+ * as MongoDB's are.
+ */
+extern char **mt_catalog_namespaces(Datum datum, int *n);
+extern Datum mt_catalog_namespaces_datum(char **namespaces, int n);
+
 /* The OID of table mongo_tail.<name>, InvalidOid when the extension is not
  * in this database. */
 extern Oid	mt_catalog_relation(const char *name);

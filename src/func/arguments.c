@@ -5,12 +5,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "func/arguments.h"
+
+#define MAX_WAIT_DAYS 36500
 
 void
 mt_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
@@ -22,7 +25,7 @@ mt_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 char **
-mt_text_array_argument(FunctionCallInfo fcinfo, int n, const char *name, int *count)
+mt_namespaces_argument(FunctionCallInfo fcinfo, int n, const char *name, int *count)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -41,6 +44,7 @@ mt_text_array_argument(FunctionCallInfo fcinfo, int n, const char *name, int *co
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument \"%s\" must not contain NULL", name)));
 		texts[i] = TextDatumGetCString(elements[i]);
+		texts[i] = pg_server_to_any(texts[i], (int) strlen(texts[i]), PG_UTF8);
 	}
 	return texts;
 }
@@ -62,7 +66,10 @@ mt_interval_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	if (PG_ARGISNULL(n))
 		return 0;
 	interval = PG_GETARG_INTERVAL_P(n);
-	if (interval->month != 0 || interval->day < 0 || interval->day > 36500 || interval->time < 0)
+	/* Each part alone, so that the sum does not overflow, and then the sum. */
+	if (interval->month != 0 || interval->day < 0 || interval->day > MAX_WAIT_DAYS ||
+		interval->time < 0 || interval->time > MAX_WAIT_DAYS * USECS_PER_DAY ||
+		interval->day * USECS_PER_DAY + interval->time > MAX_WAIT_DAYS * USECS_PER_DAY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a time between zero and 100 years, without months", name)));

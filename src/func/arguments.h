@@ -14,8 +14,8 @@
 /* ERROR 22004 when the argument is NULL. */
 extern void mt_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
 
-/* A text[], NULL when NULL; ERROR when it has a NULL element. */
-extern char **mt_text_array_argument(FunctionCallInfo fcinfo, int n, const char *name, int *count);
+/* A text[] of namespaces, in UTF-8; NULL when NULL; ERROR when it has a NULL element. */
+extern char **mt_namespaces_argument(FunctionCallInfo fcinfo, int n, const char *name, int *count);
 
 /* False when NULL. */
 extern bool mt_position_argument(FunctionCallInfo fcinfo, int n, MtPosition *position);

@@ -64,7 +64,7 @@ mongo_tail_changes(PG_FUNCTION_ARGS)
 
 	memset(&options, 0, sizeof options);
 	options.tail = mt_tail_catalog_load(NameStr(*PG_GETARG_NAME(0)), false);
-	options.namespaces = mt_text_array_argument(fcinfo, 1, "namespaces", &options.n_namespaces);
+	options.namespaces = mt_namespaces_argument(fcinfo, 1, "namespaces", &options.n_namespaces);
 	options.has_after = mt_position_argument(fcinfo, 2, &options.after);
 	options.has_until = mt_position_argument(fcinfo, 3, &options.until);
 	options.wait_ms = mt_interval_argument(fcinfo, 5, "wait");

@@ -159,7 +159,7 @@ mongo_tail_create_slot(PG_FUNCTION_ARGS)
 	slot.server = tail->server;
 	slot.serverid = tail->serverid;
 	slot.owner = GetUserId();
-	slot.namespaces = mt_text_array_argument(fcinfo, 2, "namespaces", &slot.n_namespaces);
+	slot.namespaces = mt_namespaces_argument(fcinfo, 2, "namespaces", &slot.n_namespaces);
 	if (!mt_position_argument(fcinfo, 3, &after))
 		mt_position_set(&after, PG_UINT64_MAX, PG_UINT32_MAX, PG_UINT32_MAX);
 

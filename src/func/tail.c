@@ -221,8 +221,8 @@ mongo_tail_start_tail(PG_FUNCTION_ARGS)
 	namestrcpy(&tail.server, server->servername);
 	tail.serverid = server->serverid;
 	tail.owner = GetUserId();
-	tail.includes = mt_text_array_argument(fcinfo, 1, "namespaces", &tail.n_includes);
-	tail.excludes = mt_text_array_argument(fcinfo, 2, "exclude_namespaces", &tail.n_excludes);
+	tail.includes = mt_namespaces_argument(fcinfo, 1, "namespaces", &tail.n_includes);
+	tail.excludes = mt_namespaces_argument(fcinfo, 2, "exclude_namespaces", &tail.n_excludes);
 	if (!mt_position_argument(fcinfo, 3, &after))
 		mt_position_set(&after, PG_UINT64_MAX, PG_UINT32_MAX, PG_UINT32_MAX);
 	tail.lookup = full_document_argument(fcinfo, 4);

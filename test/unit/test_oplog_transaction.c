@@ -257,6 +257,9 @@ refused(MtUnfoldOptions options, const char *json, const char *what, int line)
 	clear();
 }
 
+#define GROUP(t, o, more) E(t, "'op':'c','ns':'admin.$cmd','o':" o more)
+#define INS(ns, id) "{'op':'i','ns':'" ns "','o':{'_id':" #id "},'o2':{'_id':" #id "}}"
+
 #define ONE(json, expected) one(plain, json, expected, __LINE__)
 #define REFUSED(json, what) refused(plain, json, what, __LINE__)
 
@@ -315,6 +318,8 @@ test_commands(void)
 	ONE(COMMAND("{'abortIndexBuild':'a'}"), "5 #0 abortIndexBuild shop.a  command={'abortIndexBuild':'a'}\n");
 	ONE(COMMAND("{'dropIndexes':'a'}"), "5 #0 dropIndexes shop.a  command={'dropIndexes':'a'}\n");
 	ONE(COMMAND("{'deleteIndexes':'a'}"), "5 #0 dropIndexes shop.a  command={'deleteIndexes':'a'}\n");
+	ONE(COMMAND("{'dropIndex':'a'}"), "5 #0 dropIndexes shop.a  command={'dropIndex':'a'}\n");
+	ONE(COMMAND("{'deleteIndex':'a'}"), "5 #0 dropIndexes shop.a  command={'deleteIndex':'a'}\n");
 	ONE(COMMAND("{'collMod':'a'}"), "5 #0 modify shop.a  command={'collMod':'a'}\n");
 	ONE(COMMAND("{'emptycapped':'a'}"), "5 #0 emptyCapped shop.a  command={'emptycapped':'a'}\n");
 	ONE(COMMAND("{'convertToCapped':'a','size':1}"), "5 #0 convertToCapped shop.a  command={'convertToCapped':'a','size':1}\n");
@@ -333,6 +338,39 @@ test_commands(void)
 	REFUSED(COMMAND("{'drop':''}"), "names no collection");
 	REFUSED(COMMAND("{'renameCollection':'shop.a'}"), "to what");
 	REFUSED(E(5, "'op':'c','ns':'','o':{'drop':'a'}"), "no database");
+}
+
+/* What newer and older servers, and those with features of their own, write
+ * beside what an operation is made of. */
+static void
+test_fields_of_other_versions(void)
+{
+	static const char *const fields[] = {
+		"'h':{'$numberLong':'-5'}", "'_id':{'ts':1}", "'rid':{'$numberLong':'9'}",
+		"'preImageOpTime':{'ts':" TS(4) ",'t':{'$numberLong':'1'}}",
+		"'postImageOpTime':{'ts':" TS(4) ",'t':{'$numberLong':'1'}}",
+		"'needsRetryImage':'postImage'", "'destinedRecipient':'shard1'", "'checkExistenceForDiffInsert':true",
+		"'versionContext':{'OFCV':'8.1'}", "'tid':{'$oid':'aaaaaaaaaaaaaaaaaaaaaaaa'}",
+		"'fromTenantMigration':{'$uuid':'aa112233-4455-6677-8899-aabbccddeeff'}",
+		"'stmtId':[0,{'$numberLong':'1'}]", "'txnRetryCounter':0", "'ui':{'$uuid':'aa112233-4455-6677-8899-aabbccddeeff'}"
+	};
+	char		json[1024];
+
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+	{
+		snprintf(json, sizeof json, E(5, "'op':'u','ns':'shop.a',%s,'o':{'$v':2,'diff':{'u':{'x':3}}},'o2':{'_id':1}"), fields[i]);
+		ONE(json, "5 #0 update shop.a  key={'_id':1} diff={'u':{'x':3}}\n");
+		snprintf(json, sizeof json, E(5, "'op':'c','ns':'admin.$cmd',%s,'o':{'applyOps':[" INS("shop.a", 1) "]}"), fields[i]);
+		ONE(json, "5 #0 insert shop.a gl key={'_id':1} document={'_id':1}\n");
+	}
+	/* fields of o that say how, not what */
+	ONE(COMMAND("{'create':'a','viewOn':'b','pipeline':[]}"), "5 #0 create shop.a  command={'create':'a','viewOn':'b','pipeline':[]}\n");
+	ONE(E(5, "'op':'c','ns':'shop.$cmd','o':{'drop':'a'},'o2':{'numRecords':3}"), "5 #0 drop shop.a  command={'drop':'a'}\n");
+	ONE(COMMAND("{'renameCollection':'shop.a','to':'shop.b','dropTarget':true}"),
+		"5 #0 rename shop.a  command={'renameCollection':'shop.a','to':'shop.b','dropTarget':true}\n");
+	/* a new primary, an image, an appendOplogNote */
+	ONE(E(5, "'op':'n','ns':'','o':{'msg':'new primary'}"), "");
+	ONE(E(5, "'op':'n','ns':'','o':{'$set':{'anything':1}}"), "");
 }
 
 static void
@@ -399,9 +437,6 @@ test_from_migrate(void)
 	one(shard_migrating, group, "5 #0 delete shop.a mg key={'_id':1}\n5 #1 delete shop.a g key={'_id':2}\n"
 		"5 #2 delete shop.a mgl key={'_id':3}\n", __LINE__);
 }
-
-#define GROUP(t, o, more) E(t, "'op':'c','ns':'admin.$cmd','o':" o more)
-#define INS(ns, id) "{'op':'i','ns':'" ns "','o':{'_id':" #id "},'o2':{'_id':" #id "}}"
 
 static void
 test_groups_of_one_entry(void)
@@ -789,6 +824,7 @@ static const MtUnitTest tests[] = {
 	MT_UNIT_TEST(writes),
 	MT_UNIT_TEST(updates_that_nobody_knows),
 	MT_UNIT_TEST(commands),
+	MT_UNIT_TEST(fields_of_other_versions),
 	MT_UNIT_TEST(what_is_no_change),
 	MT_UNIT_TEST(unknown_is_never_skipped),
 	MT_UNIT_TEST(from_migrate),
