@@ -55,6 +55,7 @@ emit_through(void *context, const MtChange *change)
 	return stream->options.emit(stream->options.context, change);
 }
 
+/* When the server has answered: whether it is a shard is known then. */
 static MtUnfolder *
 new_unfolder(MtOplogStream *stream)
 {
@@ -65,7 +66,7 @@ new_unfolder(MtOplogStream *stream)
 	unfold.emit = emit_through;
 	unfold.fetch = fetch_entry;
 	unfold.filter = stream->options.filter;
-	unfold.is_shard = stream->options.is_shard;
+	unfold.is_shard = mt_connection_is_shard(stream->options.connection);
 	unfold.include_migrate = stream->options.include_migrate;
 	unfold.transaction_memory = 32 * 1024 * 1024;
 	return mt_unfolder_new(&unfold);
@@ -208,12 +209,6 @@ mt_oplog_stream_open(const MtOplogStreamOptions *options, MtStreamStatus *status
 		return NULL;
 	stream->options = *options;
 	stream->scanned_to = options->after;
-	stream->unfolder = new_unfolder(stream);
-	if (stream->unfolder == NULL)
-	{
-		mt_oplog_stream_close(stream);
-		return NULL;
-	}
 
 	memset(&cursor, 0, sizeof cursor);
 	/* Where every entry comes, the last one says how far the server has
@@ -229,6 +224,8 @@ mt_oplog_stream_open(const MtOplogStreamOptions *options, MtStreamStatus *status
 	stream->cursor = mt_oplog_cursor_open(options->connection, &cursor, &error->mongo);
 	bson_destroy(&query);
 	*status = stream->cursor == NULL ? MT_STREAM_DRIVER : check_place(stream, error);
+	if (*status == MT_STREAM_OK && (stream->unfolder = new_unfolder(stream)) == NULL)
+		*status = MT_STREAM_OUT_OF_MEMORY;
 	if (*status != MT_STREAM_OK)
 	{
 		mt_oplog_stream_close(stream);

@@ -46,7 +46,6 @@ typedef struct MtOplogStreamOptions
 	int			batch_size;
 	int			await_ms;
 	bool		read_concern_local;
-	bool		is_shard;
 	bool		include_migrate;
 	void	   *context;
 	MtEmitChange emit;

@@ -276,8 +276,16 @@ mt_connection_run(MtConnection *connection, uint32_t server_id, const char *data
 		bson_init(reply);
 	if (!ok)
 		mt_error_from_driver(connection, &driver, reply, error);
+	else if (!connection->is_shard)
+		connection->is_shard = bson_has_field(reply, "lastCommittedOpTime");
 	bson_destroy(&opts);
 	return ok;
+}
+
+bool
+mt_connection_is_shard(const MtConnection *connection)
+{
+	return connection->is_shard;
 }
 
 bool

@@ -105,6 +105,13 @@ extern void mt_connection_free(MtConnection *connection);
 extern bool mt_connection_command(MtConnection *connection, const char *database,
 								  const bson_t *command, bson_t *reply, MtMongoError *error);
 
+/*
+ * Is the server a member of a shard (or of a config server)?  Known once it
+ * has answered a command: only these say lastCommittedOpTime with every
+ * answer, which needs no privilege to see.
+ */
+extern bool mt_connection_is_shard(const MtConnection *connection);
+
 /* What hello says. */
 typedef struct MtHello
 {

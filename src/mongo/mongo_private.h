@@ -43,6 +43,7 @@ struct MtConnection
 	bool		io_failed;		/* a stream failed during the present call */
 	bool		renew;			/* the next call makes a new client */
 	bool		freed;			/* waits for its last cursor */
+	bool		is_shard;		/* see mt_connection_is_shard() */
 };
 
 /* connection.c */

@@ -25,7 +25,9 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
+#include "storage/lwlock.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -540,6 +542,9 @@ run_session_guarded(void)
 		snprintf(message, sizeof message, "%s%s%s", edata->message,
 				 edata->detail ? ": " : "", edata->detail ? edata->detail : "");
 		FlushErrorState();
+		/* Outside of a transaction there is nothing that would let go of these. */
+		LWLockReleaseAll();
+		ConditionVariableCancelSleep();
 		AbortCurrentTransaction();
 		RESUME_INTERRUPTS();
 	}

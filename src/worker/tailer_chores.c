@@ -8,6 +8,8 @@
 #include "access/xact.h"
 #include "commands/async.h"
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -40,6 +42,9 @@ mt_tailer_in_transaction(void (*chore) (void), bool *failing)
 		HOLD_INTERRUPTS();
 		if (!*failing)
 			EmitErrorReport();
+		/* Outside of a transaction there is nothing that would let go of these. */
+		LWLockReleaseAll();
+		ConditionVariableCancelSleep();
 		AbortCurrentTransaction();
 		FlushErrorState();
 		RESUME_INTERRUPTS();
