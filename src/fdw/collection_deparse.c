@@ -49,7 +49,7 @@
 #define MAX_CONDITION_BYTES (4 * 1024 * 1024)
 #define MAX_FILTER_BYTES	(12 * 1024 * 1024)
 
-/* Integers up to here are doubles, exactly. */
+/* Integers below are doubles, exactly; this one is also what the next rounds to. */
 #define DOUBLE_INTEGERS		9007199254740992.0
 
 #define OBJECTID_DIGITS		24
@@ -243,7 +243,7 @@ numeric_points(Points *points, Datum value)
 	}
 	points->below = nextafter(nearest, -HUGE_VAL);
 	points->above = nextafter(nearest, HUGE_VAL);
-	if (strchr(text, '.') == NULL && fabs(nearest) <= DOUBLE_INTEGERS)
+	if (strchr(text, '.') == NULL && fabs(nearest) < DOUBLE_INTEGERS)
 		add_point(points, MT_BSON_INT64)->integer = (int64) nearest;
 	else
 		points->is_range = true;

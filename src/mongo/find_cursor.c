@@ -16,6 +16,9 @@
 
 #define DEFAULT_BATCH_SIZE 5000
 
+/* How long closing waits, at each of its steps, for a reply that is on its way. */
+#define FAREWELL_MS 20
+
 struct MtFindCursor
 {
 	MtConnection *connection;
@@ -242,11 +245,35 @@ kill_cursor(MtFindCursor *cursor)
 	bson_destroy(&command);
 }
 
+/*
+ * Take the reply that is on its way off the connection.  A server that cannot
+ * get rid of its reply, since we have gone, does not read on either: it would
+ * never see that the cursor shall be closed.
+ */
+static void
+receive_last(MtFindCursor *cursor)
+{
+	MtConnection *connection = cursor->connection;
+	MtCursorReply reply;
+	MtMongoError ignored;
+	MtSlice		document;
+
+	if (connection->interrupted || !check_stream(cursor) ||
+		!mt_wire_receive(connection, cursor->stream, cursor->request_id, FAREWELL_MS,
+						 &cursor->buffer, &document, &ignored))
+		return;
+	cursor->asked = false;
+	if (mt_cursor_reply_read(document, &reply) && reply.ok)
+		cursor->id = reply.id;
+}
+
 void
 mt_find_cursor_close(MtFindCursor *cursor)
 {
 	if (cursor == NULL)
 		return;
+	if (cursor->asked && !cursor->failed)
+		receive_last(cursor);
 	if (cursor->id != 0 && check_stream(cursor))
 		kill_cursor(cursor);
 	/* a reply may still be to come that nobody will read */

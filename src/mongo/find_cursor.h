@@ -40,7 +40,8 @@ extern MtFindCursorResult mt_find_cursor_next(MtFindCursor *cursor, MtSlice *doc
 
 /*
  * NULL is allowed.  Tells the server to close the cursor, also after an
- * interrupt, without waiting for its answer.  May come after
+ * interrupt, without waiting for its answer; a batch that is on its way is
+ * waited for shortly, unless interrupted.  May come after
  * mt_connection_free().
  */
 extern void mt_find_cursor_close(MtFindCursor *cursor);
