@@ -7,10 +7,8 @@
  *
  *	NaN			SQL's greatest number; no range of MongoDB's holds it, so > and
  *				>= have an arm for it
- *	numeric		a double reads as its shortest digits, but compares in MongoDB by
- *				its very value: ranges go from one double below the constant to
- *				one above, and equality is a range unless the constant is an
- *				integer that doubles hold exactly
+ *	numeric		ranges go from one double below the constant to one above, and
+ *				equality is a range, too (collection_point.c)
  *	text		an ObjectId reads as its digits: equality asks for both, and a range
  *				of strings has an arm for all ObjectIds
  *	dates		are milliseconds; the bounds of what SQL can say between two are
@@ -27,34 +25,20 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
-#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/date.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "fdw/collection_deparse.h"
+#include "fdw/collection_point.h"
 #include "fdw/collection_shippable.h"
 #include "oplog/bson_path.h"
 
 /* What is left of MongoDB's 16 MB for one condition; a longer one is not sent. */
 #define MAX_CONDITION_BYTES (4 * 1024 * 1024)
 #define MAX_FILTER_BYTES	(12 * 1024 * 1024)
-
-/* Integers below are doubles, exactly; this one is also what the next rounds to. */
-#define DOUBLE_INTEGERS		9007199254740992.0
-
-#define OBJECTID_DIGITS		24
-#define UUID_OLD			3
-#define UUID_STANDARD		4
 
 /* What became of a condition. */
 typedef enum Sent
@@ -147,37 +131,8 @@ put_string(StringInfo buffer, const char *text, int len)
 	appendStringInfoChar(buffer, '\0');
 }
 
-/* ---- points: values that equality asks for ---- */
-
-#define MAX_POINTS 2
-
-/* One BSON value. */
-typedef struct Point
-{
-	MtBsonType	type;
-	int64		integer;		/* int64, date, bool */
-	double		number;
-	const char *bytes;			/* string, ObjectId, binary */
-	int			n_bytes;
-	uint8		subtype;
-} Point;
-
-/* What a value is to MongoDB. */
-typedef struct Points
-{
-	int			n;
-	Point		points[MAX_POINTS];
-	bool		is_range;		/* numeric: not points, but what lies between */
-	double		below;
-	double		above;
-	bool		is_nan;
-	int			infinity;		/* of dates and timestamps: -1, 1 or 0 */
-	int64		floor_ms;		/* of dates and timestamps */
-	int64		ceil_ms;
-} Points;
-
 static void
-put_point(StringInfo buffer, const Point *point)
+put_point(StringInfo buffer, const MtPoint *point)
 {
 	uint64		bits;
 
@@ -208,176 +163,11 @@ put_point(StringInfo buffer, const Point *point)
 	}
 }
 
-static Point *
-add_point(Points *points, MtBsonType type)
+static MtPoints
+points_of(Deparser *deparser, const MtLeaf *leaf, Datum value)
 {
-	Point	   *point = &points->points[points->n++];
-
-	point->type = type;
-	return point;
-}
-
-static void
-add_number(Points *points, double number)
-{
-	points->is_nan = isnan(number);
-	add_point(points, MT_BSON_DOUBLE)->number = number;
-}
-
-/*
- * A numeric.  strtod() is the nearest double D: a double whose shortest digits
- * are the numeric is D, one whose shortest digits are less is at most D, and
- * what else the field may hold compares exactly.
- */
-static void
-numeric_points(Points *points, Datum value)
-{
-	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
-	double		nearest = strtod(text, NULL);
-
-	if (numeric_is_nan(DatumGetNumeric(value)) || numeric_is_inf(DatumGetNumeric(value)))
-	{
-		add_number(points, nearest);
-		points->below = points->above = nearest;
-		return;
-	}
-	points->below = nextafter(nearest, -HUGE_VAL);
-	points->above = nextafter(nearest, HUGE_VAL);
-	if (strchr(text, '.') == NULL && fabs(nearest) < DOUBLE_INTEGERS)
-		add_point(points, MT_BSON_INT64)->integer = (int64) nearest;
-	else
-		points->is_range = true;
-}
-
-/* The bytes of 24 hexadecimal digits as an ObjectId is shown, or NULL. */
-static char *
-objectid_bytes(const char *text, int len)
-{
-	char	   *bytes;
-
-	if (len != OBJECTID_DIGITS || strspn(text, "0123456789abcdef") != OBJECTID_DIGITS)
-		return NULL;
-	bytes = palloc(OBJECTID_DIGITS / 2);
-	(void) hex_decode(text, OBJECTID_DIGITS, bytes);
-	return bytes;
-}
-
-static void
-text_points(Points *points, Datum value)
-{
-	char	   *string = TextDatumGetCString(value);
-	int			len = (int) strlen(string);
-	char	   *bytes = objectid_bytes(string, len);
-	Point	   *point = add_point(points, MT_BSON_STRING);
-
-	point->bytes = string;
-	point->n_bytes = len;
-	if (bytes == NULL)
-		return;
-	point = add_point(points, MT_BSON_OBJECTID);
-	point->bytes = bytes;
-	point->n_bytes = OBJECTID_DIGITS / 2;
-}
-
-static void
-uuid_points(Points *points, Datum value)
-{
-	static const uint8 subtypes[] = {UUID_STANDARD, UUID_OLD};
-
-	for (size_t i = 0; i < lengthof(subtypes); i++)
-	{
-		Point	   *point = add_point(points, MT_BSON_BINARY);
-
-		point->bytes = (const char *) DatumGetUUIDP(value)->data;
-		point->n_bytes = UUID_LEN;
-		point->subtype = subtypes[i];
-	}
-}
-
-/* Milliseconds since 1970 of microseconds since 2000; the point only of a
- * whole one. */
-static void
-time_points(Points *points, int64 microseconds)
-{
-	const int64 epoch_ms = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (SECS_PER_DAY * 1000);
-	int64		rest = microseconds % 1000;
-	int64		ms = microseconds / 1000 - (rest < 0);
-
-	points->floor_ms = ms + epoch_ms;
-	points->ceil_ms = points->floor_ms + (rest != 0);
-	if (rest == 0)
-		add_point(points, MT_BSON_DATE)->integer = points->floor_ms;
-}
-
-static void
-timestamp_points(Points *points, Timestamp timestamp)
-{
-	if (TIMESTAMP_NOT_FINITE(timestamp))
-		points->infinity = TIMESTAMP_IS_NOBEGIN(timestamp) ? -1 : 1;
-	else
-		time_points(points, timestamp);
-}
-
-/* A day; it can be later than any timestamp. */
-static void
-date_points(Points *points, DateADT date)
-{
-	const int64 ms_per_day = (int64) SECS_PER_DAY * 1000;
-
-	if (DATE_NOT_FINITE(date))
-	{
-		points->infinity = DATE_IS_NOBEGIN(date) ? -1 : 1;
-		return;
-	}
-	points->floor_ms = (date + (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)) * ms_per_day;
-	points->ceil_ms = points->floor_ms;
-	add_point(points, MT_BSON_DATE)->integer = points->floor_ms;
-}
-
-static Points
-points_of(Deparser *deparser, Oid type, Datum value)
-{
-	Points		points;
-
-	memset(&points, 0, sizeof points);
-	switch (type)
-	{
-		case INT2OID:
-			add_point(&points, MT_BSON_INT64)->integer = DatumGetInt16(value);
-			break;
-		case INT4OID:
-			add_point(&points, MT_BSON_INT64)->integer = DatumGetInt32(value);
-			break;
-		case INT8OID:
-			add_point(&points, MT_BSON_INT64)->integer = DatumGetInt64(value);
-			break;
-		case FLOAT4OID:
-			add_number(&points, (double) DatumGetFloat4(value));
-			break;
-		case FLOAT8OID:
-			add_number(&points, DatumGetFloat8(value));
-			break;
-		case NUMERICOID:
-			numeric_points(&points, value);
-			break;
-		case TEXTOID:
-			deparser->compares_text = true;
-			text_points(&points, value);
-			break;
-		case BOOLOID:
-			add_point(&points, MT_BSON_BOOL)->integer = DatumGetBool(value);
-			break;
-		case UUIDOID:
-			uuid_points(&points, value);
-			break;
-		case DATEOID:
-			date_points(&points, DatumGetDateADT(value));
-			break;
-		default:
-			timestamp_points(&points, DatumGetTimestamp(value));
-			break;
-	}
-	return points;
+	deparser->compares_text |= leaf->type == TEXTOID;
+	return mt_points_of(leaf->type, value);
 }
 
 /* ---- filters of one column: each writes the elements of a document ---- */
@@ -394,7 +184,7 @@ put_type(StringInfo buffer, const char *path, const char *type)
 
 /* {path: {operator: value}} */
 static void
-put_operator(StringInfo buffer, const char *path, const char *operator, const Point *point)
+put_operator(StringInfo buffer, const char *path, const char *operator, const MtPoint *point)
 {
 	int			field = begin_named(buffer, MT_BSON_DOCUMENT, path);
 
@@ -484,10 +274,10 @@ put_null_by_type(StringInfo buffer, const MtCollectionColumn *column)
 
 /* {path: {$gte: below, $lte: above}} */
 static void
-put_numeric_range(StringInfo buffer, const char *path, const Points *points)
+put_numeric_range(StringInfo buffer, const char *path, const MtPoints *points)
 {
-	Point		below = {.type = MT_BSON_DOUBLE, .number = points->below};
-	Point		above = {.type = MT_BSON_DOUBLE, .number = points->above};
+	MtPoint		below = {.type = MT_BSON_DOUBLE, .number = points->below};
+	MtPoint		above = {.type = MT_BSON_DOUBLE, .number = points->above};
 	int			field = begin_named(buffer, MT_BSON_DOCUMENT, path);
 
 	put_name(buffer, MT_BSON_DOUBLE, "$gte");
@@ -498,7 +288,7 @@ put_numeric_range(StringInfo buffer, const char *path, const Points *points)
 }
 
 static Sent
-put_equal(StringInfo buffer, const MtCollectionColumn *column, const Points *points)
+put_equal(StringInfo buffer, const MtCollectionColumn *column, const MtPoints *points)
 {
 	int			field;
 	int			list;
@@ -525,7 +315,7 @@ put_equal(StringInfo buffer, const MtCollectionColumn *column, const Points *poi
 }
 
 static Sent
-put_not_equal(StringInfo buffer, const MtCollectionColumn *column, const Points *points)
+put_not_equal(StringInfo buffer, const MtCollectionColumn *column, const MtPoints *points)
 {
 	int			field;
 	int			list;
@@ -562,9 +352,9 @@ is_less(int strategy)
 
 /* {$or: [{path: {operator: point}}, {path: {$eq: NaN}} or {path: {$type: 'objectId'}}]} */
 static void
-put_range_or(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const Point *point)
+put_range_or(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const MtPoint *point)
 {
-	Point		nan = {.type = MT_BSON_DOUBLE, .number = get_float8_nan()};
+	MtPoint		nan = {.type = MT_BSON_DOUBLE, .number = get_float8_nan()};
 	int			either = begin_named(buffer, MT_BSON_ARRAY, "$or");
 	int			arm = begin_indexed(buffer, 0);
 
@@ -580,9 +370,9 @@ put_range_or(StringInfo buffer, const MtCollectionColumn *column, const char *op
 }
 
 static Sent
-put_float_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const Points *points)
+put_float_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const MtPoints *points)
 {
-	Point		bound = points->points[0];
+	MtPoint		bound = points->points[0];
 	const char *operator = operators[strategy];
 
 	/* NaN is equal to itself, and greater than all else */
@@ -605,9 +395,9 @@ put_float_range(StringInfo buffer, const MtCollectionColumn *column, int strateg
 }
 
 static Sent
-put_time_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const Points *points)
+put_time_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const MtPoints *points)
 {
-	Point		bound = {.type = MT_BSON_DATE};
+	MtPoint		bound = {.type = MT_BSON_DATE};
 
 	/* no date of BSON reads as an infinity */
 	if (points->infinity != 0)
@@ -619,7 +409,7 @@ put_time_range(StringInfo buffer, const MtCollectionColumn *column, int strategy
 }
 
 static Sent
-put_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const Points *points)
+put_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const MtPoints *points)
 {
 	switch (column->class)
 	{
@@ -657,13 +447,13 @@ put_compare(Deparser *deparser, const MtLeaf *leaf)
 {
 	const MtCollectionColumn *column = &deparser->columns[leaf->column];
 	const MtFilterValue *value = &deparser->values[leaf->value];
-	Points		points;
+	MtPoints		points;
 
 	if (value->unknown != NULL)
 		return put_unknown(deparser->buffer, column, operators[leaf->strategy], value->unknown);
 	if (value->isnull)
 		return NEVER;
-	points = points_of(deparser, leaf->type, value->datum);
+	points = points_of(deparser, leaf, value->datum);
 	if (leaf->strategy == BTEqualStrategyNumber)
 		return put_equal(deparser->buffer, column, &points);
 	if (leaf->strategy == MT_NOT_EQUAL_STRATEGY)
@@ -704,11 +494,11 @@ put_any(Deparser *deparser, const MtLeaf *leaf)
 	list = begin_named(buffer, MT_BSON_ARRAY, "$in");
 	for (int i = 0; i < n_elements && buffer->len < MAX_FILTER_BYTES; i++)
 	{
-		Points		points;
+		MtPoints		points;
 
 		if (nulls[i])
 			continue;
-		points = points_of(deparser, leaf->type, elements[i]);
+		points = points_of(deparser, leaf, elements[i]);
 		if (points.is_range)
 			continue;
 		for (int j = 0; j < points.n; j++)
@@ -722,11 +512,11 @@ put_any(Deparser *deparser, const MtLeaf *leaf)
 	end_document(buffer, arm);
 	for (int i = 0; i < n_elements && column->class == MT_COMPARE_NUMERIC && buffer->len < MAX_FILTER_BYTES; i++)
 	{
-		Points		points;
+		MtPoints		points;
 
 		if (nulls[i])
 			continue;
-		points = points_of(deparser, leaf->type, elements[i]);
+		points = points_of(deparser, leaf, elements[i]);
 		if (!points.is_range)
 			continue;
 		arm = begin_indexed(buffer, n_arms++);

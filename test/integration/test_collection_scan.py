@@ -524,6 +524,17 @@ def test_whole_document(pg, server, mongo, fresh_namespace):
     pg.execute("DROP FOREIGN TABLE whole")
 
 
+def test_standalone(pg, make_mongo, new_server):
+    """Reading needs no replica set."""
+    mongo = make_mongo(replica_set=None)
+    with mongo.client() as client:
+        client.shop.t.insert_many({"_id": n} for n in range(7000))
+    new_server(pg, "alone", mongo.uri)
+    create_table(pg, "alone", "t", "_id integer", "shop", "t")
+    assert pg.execute("SELECT count(*), sum(_id) FROM t").fetchone() == (7000, 7000 * 6999 // 2)
+    pg.execute("DROP SERVER alone CASCADE")
+
+
 # ---- faults ----
 
 def test_killed_cursor(pg, numbers, mongo):
