@@ -11,6 +11,7 @@
 int			mt_guc_max_tails = 32;
 int			mt_guc_ring_size_kb = 64 * 1024;
 int			mt_guc_position_store_ms = 10000;
+bool		mt_guc_enable_pushdown = true;
 
 void
 mt_guc_define(void)
@@ -30,5 +31,10 @@ mt_guc_define(void)
 							NULL,
 							&mt_guc_position_store_ms, 10000, 100, 3600 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("mongo_tail.enable_pushdown",
+							 "Lets conditions on collections restrict what MongoDB sends.",
+							 "Every condition is checked here as well, so the answers are the same without it.",
+							 &mt_guc_enable_pushdown, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("mongo_tail");
 }

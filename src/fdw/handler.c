@@ -4,7 +4,7 @@
  *
  * Option "relation" says what a foreign table is: the changes of a server (a
  * logical table) or the documents of a collection.  A plan is made for one of
- * them only, so the callbacks that follow planning need not ask again.
+ * them only, and says for which as the last member of its fdw_private.
  */
 #include "postgres.h"
 
@@ -15,39 +15,101 @@
 #include "base/options.h"
 #include "fdw/changes_plan.h"
 #include "fdw/changes_scan.h"
+#include "fdw/collection_plan.h"
+#include "fdw/collection_scan.h"
 #include "fdw/handler.h"
 
 PG_FUNCTION_INFO_V1(mongo_tail_fdw_handler);
+
+/* ---- planning ---- */
+
+static bool
+shows_changes(Oid relid)
+{
+	return mt_options_table(relid)->relation == MT_TABLE_CHANGES;
+}
 
 static void
 mtGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
 	MtTableOptions *table = mt_options_table(relid);
 
-	if (table->relation == MT_TABLE_COLLECTION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("reading collections is not in this version"),
-				 errdetail("Foreign table \"%s\" is the collection's documents, as option relation is not 'changes'.",
-						   get_rel_name(relid)),
-				 errhint("Declare a table with OPTIONS (relation 'changes') to read a collection's changes.")));
-	mt_changes_rel_size(root, baserel, relid, table);
+	if (table->relation == MT_TABLE_CHANGES)
+		mt_changes_rel_size(root, baserel, relid, table);
+	else
+		mt_collection_rel_size(root, baserel, relid, table);
 }
 
 static void
 mtGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
-	(void) relid;
-	mt_changes_paths(root, baserel);
+	if (shows_changes(relid))
+		mt_changes_paths(root, baserel);
+	else
+		mt_collection_paths(root, baserel);
 }
 
 static ForeignScan *
 mtGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *best_path,
 				 List *tlist, List *scan_clauses, Plan *outer_plan)
 {
-	(void) relid;
+	bool		of_changes = shows_changes(relid);
+	ForeignScan *plan = of_changes ? mt_changes_plan(root, baserel, tlist, scan_clauses, outer_plan) :
+		mt_collection_plan(root, baserel, tlist, scan_clauses, outer_plan);
+
 	(void) best_path;
-	return mt_changes_plan(root, baserel, tlist, scan_clauses, outer_plan);
+	plan->fdw_private = lappend(plan->fdw_private, makeBoolean(of_changes));
+	return plan;
+}
+
+/* ---- running ---- */
+
+static bool
+scans_changes(const ForeignScanState *node)
+{
+	return boolVal(llast(((ForeignScan *) node->ss.ps.plan)->fdw_private));
+}
+
+static void
+mtBeginForeignScan(ForeignScanState *node, int eflags)
+{
+	if (scans_changes(node))
+		mt_changes_begin(node, eflags);
+	else
+		mt_collection_begin(node, eflags);
+}
+
+static TupleTableSlot *
+mtIterateForeignScan(ForeignScanState *node)
+{
+	return scans_changes(node) ? mt_changes_iterate(node) : mt_collection_iterate(node);
+}
+
+static void
+mtReScanForeignScan(ForeignScanState *node)
+{
+	if (scans_changes(node))
+		mt_changes_rescan(node);
+	else
+		mt_collection_rescan(node);
+}
+
+static void
+mtEndForeignScan(ForeignScanState *node)
+{
+	if (scans_changes(node))
+		mt_changes_end(node);
+	else
+		mt_collection_end(node);
+}
+
+static void
+mtExplainForeignScan(ForeignScanState *node, ExplainState *es)
+{
+	if (scans_changes(node))
+		mt_changes_explain(node, es);
+	else
+		mt_collection_explain(node, es);
 }
 
 Datum
@@ -59,10 +121,10 @@ mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = mtGetForeignRelSize;
 	routine->GetForeignPaths = mtGetForeignPaths;
 	routine->GetForeignPlan = mtGetForeignPlan;
-	routine->BeginForeignScan = mt_changes_begin;
-	routine->IterateForeignScan = mt_changes_iterate;
-	routine->ReScanForeignScan = mt_changes_rescan;
-	routine->EndForeignScan = mt_changes_end;
-	routine->ExplainForeignScan = mt_changes_explain;
+	routine->BeginForeignScan = mtBeginForeignScan;
+	routine->IterateForeignScan = mtIterateForeignScan;
+	routine->ReScanForeignScan = mtReScanForeignScan;
+	routine->EndForeignScan = mtEndForeignScan;
+	routine->ExplainForeignScan = mtExplainForeignScan;
 	PG_RETURN_POINTER(routine);
 }

@@ -19,7 +19,7 @@ CREATE FOREIGN TABLE lt_bad (a int OPTIONS (on_mismatch 'NULL')) SERVER lt OPTIO
 ALTER SERVER lt OPTIONS (ADD on_mismatch 'maybe');
 ALTER SERVER lt OPTIONS (ADD on_mismatch 'null');
 
--- a collection is not read yet
+-- a collection is somewhere
 CREATE FOREIGN TABLE lt_documents (a int) SERVER lt OPTIONS (collection 'flights');
 SELECT * FROM lt_documents;
 EXPLAIN SELECT * FROM lt_documents;

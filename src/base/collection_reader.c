@@ -1,0 +1,236 @@
+/*
+ * collection_reader.c
+ *		Read the documents of a collection.
+ *
+ * The connection is kept from one find to the next, for rescans.  Cursor and
+ * connection belong to the memory context that the reader was made in, so that
+ * an error anywhere in the statement closes both.
+ */
+#include "postgres.h"
+
+#include "foreign/foreign.h"
+#include "mb/pg_wchar.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/collection_reader.h"
+#include "base/options.h"
+#include "base/remote.h"
+#include "mongo/find_cursor.h"
+
+/* How long an estimate is good, and how many are kept. */
+#define ESTIMATE_MS		10000
+#define ESTIMATES		64
+
+struct MtCollectionReader
+{
+	const MtCollectionName *name;
+	MtServerOptions *server;
+	char	   *server_name;
+	char	   *what;			/* for errors */
+	MemoryContext context;
+	MtConnection *connection;	/* NULL: not yet */
+	MtFindCursor *cursor;		/* NULL: no find is under way */
+	bool		in_driver;		/* the driver is on the stack */
+	bool		in_batch;
+	MtWalk		walk;			/* over the batch */
+	uint64		finds;
+	uint64		batches;
+	uint64		documents;
+};
+
+static void
+close_cursor(MtCollectionReader *reader)
+{
+	MtFindCursor *cursor = reader->cursor;
+
+	reader->cursor = NULL;
+	reader->in_batch = false;
+
+	/* A process that exits while it waits is in the middle of it. */
+	if (!reader->in_driver)
+		mt_find_cursor_close(cursor);
+}
+
+static void
+reader_reset(void *arg)
+{
+	close_cursor((MtCollectionReader *) arg);
+}
+
+MtCollectionReader *
+mt_collection_reader_create(const MtCollectionName *name)
+{
+	MtCollectionReader *reader = palloc0(sizeof *reader);
+	MemoryContextCallback *callback = palloc0(sizeof *callback);
+	char	   *shown = psprintf("%s.%s", name->database, name->collection);
+
+	reader->name = name;
+	reader->context = CurrentMemoryContext;
+	reader->server = mt_options_server(name->serverid);
+	reader->server_name = GetForeignServer(name->serverid)->servername;
+	reader->what = psprintf("read collection \"%s\"",
+							pg_any_to_server(shown, (int) strlen(shown), PG_UTF8));
+	callback->func = reader_reset;
+	callback->arg = reader;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return reader;
+}
+
+void
+mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simple_collation)
+{
+	MtFindCursorOptions options;
+	MtMongoError error;
+
+	mt_collection_reader_end(reader);
+	if (reader->connection == NULL)
+		reader->connection = mt_remote_open(reader->name->serverid, reader->name->userid, reader->context);
+	memset(&options, 0, sizeof options);
+	options.database = reader->name->database;
+	options.collection = reader->name->collection;
+	options.filter = filter;
+	options.simple_collation = simple_collation;
+	options.batch_size = reader->server->batch_size;
+	options.read_concern_local = reader->server->read_concern_local;
+	reader->in_driver = true;
+	reader->cursor = mt_find_cursor_open(reader->connection, &options, &error);
+	reader->in_driver = false;
+	if (reader->cursor == NULL)
+		mt_remote_error(&error, reader->server_name, reader->what);
+	reader->finds++;
+}
+
+/* False: the cursor is at its end. */
+static bool
+next_batch(MtCollectionReader *reader)
+{
+	MtFindCursorResult result;
+	MtMongoError error;
+	MtSlice		documents;
+
+	reader->in_driver = true;
+	result = mt_find_cursor_next(reader->cursor, &documents, &error);
+	reader->in_driver = false;
+	if (result == MT_FIND_CURSOR_ERROR)
+	{
+		close_cursor(reader);
+		mt_remote_error(&error, reader->server_name, reader->what);
+	}
+	if (result == MT_FIND_CURSOR_END)
+		return false;
+	reader->batches++;
+	reader->in_batch = mt_walk_begin(&reader->walk, documents);
+	if (!reader->in_batch)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("could not %s on server \"%s\"", reader->what, reader->server_name),
+				 errdetail("A batch is no BSON array.")));
+	return true;
+}
+
+bool
+mt_collection_reader_next(MtCollectionReader *reader, MtSlice *document)
+{
+	MtElement	element;
+
+	while (reader->cursor != NULL)
+	{
+		MtWalkResult result = reader->in_batch ? mt_walk_next(&reader->walk, &element) : MT_WALK_END;
+
+		if (result == MT_WALK_ELEMENT && element.type == MT_BSON_DOCUMENT)
+		{
+			*document = mt_element_value(&element);
+			reader->documents++;
+			return true;
+		}
+		if (result != MT_WALK_END)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("could not %s on server \"%s\"", reader->what, reader->server_name),
+					 errdetail("A batch holds corrupt BSON.")));
+		if (!next_batch(reader))
+			close_cursor(reader);
+	}
+	return false;
+}
+
+void
+mt_collection_reader_end(MtCollectionReader *reader)
+{
+	close_cursor(reader);
+}
+
+void
+mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *finds, uint64 *batches,
+							uint64 *documents)
+{
+	*finds = reader->finds;
+	*batches = reader->batches;
+	*documents = reader->documents;
+}
+
+/* ---- estimates ---- */
+
+typedef struct Estimate
+{
+	Oid			relid;
+	Oid			userid;
+	TimestampTz at;
+	double		documents;
+} Estimate;
+
+static double
+ask_for_count(const MtCollectionName *name)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mongo_tail estimate",
+												  ALLOCSET_SMALL_SIZES);
+	MtMongoError error;
+	int64_t		count;
+	bool		ok;
+
+	ok = mt_find_estimated_count(mt_remote_open(name->serverid, name->userid, context),
+								 name->database, name->collection, &count, &error);
+	if (!ok && error.interrupted)
+		mt_remote_error(&error, GetForeignServer(name->serverid)->servername, "estimate a collection");
+	MemoryContextDelete(context);
+	return ok ? (double) count : -1;
+}
+
+/*
+ * A stale estimate makes a plan at worst slow, so a table that is altered to
+ * show another collection needs no invalidation.
+ */
+double
+mt_collection_estimate(const MtCollectionName *name, Oid relid)
+{
+	static Estimate estimates[ESTIMATES];
+	Estimate   *estimate = &estimates[relid % ESTIMATES];
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (estimate->relid != relid || estimate->userid != name->userid ||
+		TimestampDifferenceExceeds(estimate->at, now, ESTIMATE_MS))
+	{
+		estimate->relid = InvalidOid;
+		estimate->documents = ask_for_count(name);
+		estimate->userid = name->userid;
+		estimate->at = now;
+		estimate->relid = relid;
+	}
+	return estimate->documents;
+}
+
+char *
+mt_collection_filter_text(MtSlice filter)
+{
+	bson_t		bson;
+	char	   *json;
+	char	   *text;
+
+	if (!bson_init_static(&bson, filter.data, filter.len) ||
+		(json = bson_as_relaxed_extended_json(&bson, NULL)) == NULL)
+		return "?";
+	text = pstrdup(json);
+	bson_free(json);
+	return pg_any_to_server(text, (int) strlen(text), PG_UTF8);
+}

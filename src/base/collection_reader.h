@@ -1,0 +1,53 @@
+/*
+ * collection_reader.h
+ *		Read the documents of a collection: a connection, one find after
+ *		another on it, driver errors as PostgreSQL errors.
+ */
+#ifndef MT_COLLECTION_READER_H
+#define MT_COLLECTION_READER_H
+
+#include "postgres.h"
+
+#include "oplog/bson_walk.h"
+
+/* Names are in UTF-8. */
+typedef struct MtCollectionName
+{
+	Oid			serverid;
+	Oid			userid;			/* whose user mapping */
+	char	   *database;
+	char	   *collection;
+} MtCollectionName;
+
+typedef struct MtCollectionReader MtCollectionReader;
+
+/*
+ * In the current memory context, which closes it; name must live as long.  No
+ * I/O yet.
+ */
+extern MtCollectionReader *mt_collection_reader_create(const MtCollectionName *name);
+
+/* Begin a find, which ends one that is under way. */
+extern void mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simple_collation);
+
+/* The next document, valid until the next call; false: no more.  Throws on
+ * every error of the cursor. */
+extern bool mt_collection_reader_next(MtCollectionReader *reader, MtSlice *document);
+
+/* End the find, if there is one, and tell MongoDB. */
+extern void mt_collection_reader_end(MtCollectionReader *reader);
+
+/* Over all finds. */
+extern void mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *finds,
+										uint64 *batches, uint64 *documents);
+
+/*
+ * About how many documents there are, -1 when MongoDB does not say.  Asked for
+ * once in a while; throws only when interrupted.
+ */
+extern double mt_collection_estimate(const MtCollectionName *name, Oid relid);
+
+/* A filter as relaxed Extended JSON, in the database's encoding. */
+extern char *mt_collection_filter_text(MtSlice filter);
+
+#endif							/* MT_COLLECTION_READER_H */

@@ -1,0 +1,135 @@
+/*
+ * collection_column.c
+ *		The columns of a collection's table.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "fdw/collection_column.h"
+#include "oplog/bson_path.h"
+
+#define WHOLE_DOCUMENT "$"
+
+static const struct
+{
+	Oid			type;
+	MtCompareClass class;
+}			classes[] =
+{
+	{INT2OID, MT_COMPARE_INTEGER},
+	{INT4OID, MT_COMPARE_INTEGER},
+	{INT8OID, MT_COMPARE_INTEGER},
+	{FLOAT4OID, MT_COMPARE_FLOAT},
+	{FLOAT8OID, MT_COMPARE_FLOAT},
+	{NUMERICOID, MT_COMPARE_NUMERIC},
+	{TEXTOID, MT_COMPARE_TEXT},
+	{VARCHAROID, MT_COMPARE_TEXT},
+	{BOOLOID, MT_COMPARE_BOOL},
+	{TIMESTAMPTZOID, MT_COMPARE_TIMESTAMP},
+	{TIMESTAMPOID, MT_COMPARE_TIMESTAMP},
+	{DATEOID, MT_COMPARE_DATE},
+	{UUIDOID, MT_COMPARE_UUID},
+};
+
+/* In other encodings = and < of PostgreSQL are not those of UTF-8's bytes. */
+static MtCompareClass
+class_of(Oid type)
+{
+	for (size_t i = 0; i < lengthof(classes); i++)
+		if (classes[i].type == type)
+			return classes[i].class == MT_COMPARE_TEXT && GetDatabaseEncoding() != PG_UTF8 ?
+				MT_COMPARE_NONE : classes[i].class;
+	return MT_COMPARE_NONE;
+}
+
+static char *
+utf8_of(const char *text)
+{
+	return pg_server_to_any(pstrdup(text), (int) strlen(text), PG_UTF8);
+}
+
+/*
+ * Look at the path's components.  One that begins with $ is an operator to
+ * MongoDB, and an empty one it splits otherwise than we do.
+ */
+static void
+examine_path(MtCollectionColumn *column)
+{
+	MtSlice		path = {(const uint8 *) column->path, (uint32) strlen(column->path)};
+	uint32		offset = 0;
+
+	column->is_whole = strcmp(column->path, WHOLE_DOCUMENT) == 0;
+	column->is_sendable = mt_path_is_valid(path);
+	while (column->is_sendable && offset < path.len)
+	{
+		MtSlice		component = mt_path_component(path, offset);
+
+		column->is_sendable = component.data[0] != '$';
+		column->is_nested |= offset > 0;
+		if (offset > 0 && strspn((const char *) component.data, "0123456789") >= component.len)
+			column->has_index = true;
+		offset += component.len + 1;
+	}
+}
+
+static bool
+reads_null(MtOnMismatch column, MtOnMismatch table, MtOnMismatch server)
+{
+	if (column != MT_MISMATCH_DEFAULT)
+		return column == MT_MISMATCH_NULL;
+	if (table != MT_MISMATCH_DEFAULT)
+		return table == MT_MISMATCH_NULL;
+	return server == MT_MISMATCH_NULL;
+}
+
+MtCollectionColumn *
+mt_collection_columns(Relation relation, const MtTableOptions *table)
+{
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	MtServerOptions *server = mt_options_server(table->serverid);
+	MtCollectionColumn *columns = palloc0(sizeof(MtCollectionColumn) * (descriptor->natts + 1));
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		MtCollectionColumn *column = &columns[i];
+		MtColumnOptions *options;
+
+		if (attribute->attisdropped)
+			continue;
+		options = mt_options_column(RelationGetRelid(relation), attribute->attnum);
+		column->name = pstrdup(NameStr(attribute->attname));
+		column->path = utf8_of(options->field != NULL ? options->field : column->name);
+		column->type = attribute->atttypid;
+		column->typmod = attribute->atttypmod;
+		column->null_on_mismatch = reads_null(options->on_mismatch, table->on_mismatch, server->on_mismatch);
+		column->base_type = getBaseType(column->type);
+		column->class = class_of(column->base_type);
+		examine_path(column);
+	}
+	return columns;
+}
+
+MtCollectionName *
+mt_collection_name(Relation relation, const MtTableOptions *table, Oid userid)
+{
+	MtCollectionName *name = palloc0(sizeof *name);
+
+	if (table->database == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("foreign table \"%s\" does not say which database its collection is in",
+						RelationGetRelationName(relation)),
+				 errhint("ALTER FOREIGN TABLE ... OPTIONS (ADD database '...').")));
+	name->serverid = table->serverid;
+	name->userid = userid;
+	name->database = utf8_of(table->database);
+	name->collection = utf8_of(table->collection != NULL ? table->collection :
+							   RelationGetRelationName(relation));
+	return name;
+}

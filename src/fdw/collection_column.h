@@ -1,0 +1,53 @@
+/*
+ * collection_column.h
+ *		The columns of a collection's table: what each one reads of a document,
+ *		and how its values may be compared in MongoDB.
+ */
+#ifndef MT_COLLECTION_COLUMN_H
+#define MT_COLLECTION_COLUMN_H
+
+#include "postgres.h"
+
+#include "utils/relcache.h"
+
+#include "base/bson_to_datum.h"
+#include "base/collection_reader.h"
+#include "base/options.h"
+
+/* What the values of a column are to MongoDB. */
+typedef enum MtCompareClass
+{
+	MT_COMPARE_NONE,			/* what no condition is sent for, but IS [NOT] NULL */
+	MT_COMPARE_INTEGER,
+	MT_COMPARE_FLOAT,
+	MT_COMPARE_NUMERIC,
+	MT_COMPARE_TEXT,
+	MT_COMPARE_BOOL,
+	MT_COMPARE_TIMESTAMP,
+	MT_COMPARE_DATE,
+	MT_COMPARE_UUID
+} MtCompareClass;
+
+typedef struct MtCollectionColumn
+{
+	char	   *name;			/* NULL: dropped */
+	char	   *path;			/* dotted, in UTF-8 */
+	Oid			type;
+	int32		typmod;
+	bool		null_on_mismatch;
+	bool		is_whole;		/* "$": the document itself */
+	bool		is_nested;		/* the path has more than one component */
+	bool		has_index;		/* one of them, after the first, looks like an array's index */
+	bool		is_sendable;	/* the path means in a filter what it means here */
+	Oid			base_type;
+	MtCompareClass class;
+} MtCollectionColumn;
+
+/* One for each attribute, in the current memory context. */
+extern MtCollectionColumn *mt_collection_columns(Relation relation, const MtTableOptions *table);
+
+/* The collection that a table shows, in the current memory context.  Throws
+ * when the table does not say which. */
+extern MtCollectionName *mt_collection_name(Relation relation, const MtTableOptions *table, Oid userid);
+
+#endif							/* MT_COLLECTION_COLUMN_H */

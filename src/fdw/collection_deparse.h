@@ -1,0 +1,33 @@
+/*
+ * collection_deparse.h
+ *		Conditions and the values of a moment as the filter of a find.
+ */
+#ifndef MT_COLLECTION_DEPARSE_H
+#define MT_COLLECTION_DEPARSE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "fdw/collection_column.h"
+
+/* A value that a condition compares with. */
+typedef struct MtFilterValue
+{
+	Datum		datum;
+	bool		isnull;
+	const char *unknown;		/* not known yet: what EXPLAIN shows for it; NULL: known */
+} MtFilterValue;
+
+typedef struct MtFilter
+{
+	MtSlice		document;
+	bool		is_empty_set;	/* no document can match: nothing need be asked */
+	bool		compares_text;	/* so the collation must be the simple one */
+} MtFilter;
+
+/* All of the conditions, in the current memory context. */
+extern MtFilter mt_collection_filter(const MtCollectionColumn *columns, List *conditions,
+									 const MtFilterValue *values);
+
+#endif							/* MT_COLLECTION_DEPARSE_H */

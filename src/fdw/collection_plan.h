@@ -1,0 +1,26 @@
+/*
+ * collection_plan.h
+ *		Planning a scan of a collection, and what the plan carries.
+ */
+#ifndef MT_COLLECTION_PLAN_H
+#define MT_COLLECTION_PLAN_H
+
+#include "postgres.h"
+
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+
+#include "base/options.h"
+
+/* FdwRoutine's callbacks for a table of a collection */
+extern void mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table);
+extern void mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel);
+extern ForeignScan *mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist,
+									   List *scan_clauses, Plan *outer_plan);
+
+/* Out of a plan: its conditions (their values are plan->fdw_exprs), and the
+ * attribute numbers that are wanted. */
+extern List *mt_collection_plan_conditions(const ForeignScan *plan);
+extern Bitmapset *mt_collection_plan_attributes(const ForeignScan *plan, int n_attributes);
+
+#endif							/* MT_COLLECTION_PLAN_H */

@@ -1,0 +1,57 @@
+/*
+ * collection_shippable.h
+ *		Which clauses a find's filter can help with, as conditions in a form
+ *		that a plan can carry.
+ *
+ * A condition is a superset filter: it holds for every document whose row
+ * passes the clause, and perhaps for more.  The clause stays in the plan and
+ * is checked here.
+ */
+#ifndef MT_COLLECTION_SHIPPABLE_H
+#define MT_COLLECTION_SHIPPABLE_H
+
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "nodes/pathnodes.h"
+
+#include "fdw/collection_column.h"
+
+/*
+ * AND, OR: a list of two, the kind as an Integer and the list of conditions.
+ * The others: a list of integers, the members of MtLeaf in their order.
+ */
+typedef enum MtConditionKind
+{
+	MT_CONDITION_AND,
+	MT_CONDITION_OR,
+	MT_CONDITION_COMPARE,		/* column operator value */
+	MT_CONDITION_ANY,			/* column = ANY (value) */
+	MT_CONDITION_NULL,			/* column IS NULL */
+	MT_CONDITION_NOT_NULL
+} MtConditionKind;
+
+#define MT_NOT_EQUAL_STRATEGY (BTMaxStrategyNumber + 1)
+
+typedef struct MtLeaf
+{
+	MtConditionKind kind;
+	int			column;			/* index of the attribute */
+	int			strategy;		/* of btree, or MT_NOT_EQUAL_STRATEGY */
+	Oid			type;			/* of the value, or of the array's elements */
+	int			value;			/* index in the plan's list of values */
+} MtLeaf;
+
+/*
+ * The condition for a clause, NIL when there is none.  The expressions of its
+ * values, which other tables' columns may stand in, are appended to values.
+ */
+extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollectionColumn *columns,
+								Expr *clause, List **values);
+
+/* Can an equality on this column be sent? */
+extern bool mt_collection_ships_equality(const MtCollectionColumn *column);
+
+extern MtLeaf mt_condition_leaf(List *condition);
+
+#endif							/* MT_COLLECTION_SHIPPABLE_H */

@@ -1,0 +1,53 @@
+/*
+ * find_cursor.h
+ *		A find over a collection, a batch at a time.
+ *
+ * Speaks getMore itself for the reasons that oplog_cursor.h gives.  While a
+ * cursor is open nothing else may run on its connection: the reply to the next
+ * getMore may be on its way there.
+ */
+#ifndef MT_FIND_CURSOR_H
+#define MT_FIND_CURSOR_H
+
+#include "mongo/connection.h"
+
+typedef struct MtFindCursorOptions
+{
+	const char *database;
+	const char *collection;
+	MtSlice		filter;			/* a document */
+	bool		simple_collation;	/* compare strings by their bytes, whatever the collection says */
+	int			batch_size;		/* documents a getMore; 0: 5000 */
+	bool		read_concern_local; /* default is majority */
+} MtFindCursorOptions;
+
+typedef struct MtFindCursor MtFindCursor;
+
+typedef enum MtFindCursorResult
+{
+	MT_FIND_CURSOR_BATCH,		/* may be empty */
+	MT_FIND_CURSOR_END,			/* all documents have been handed out */
+	MT_FIND_CURSOR_ERROR
+} MtFindCursorResult;
+
+/* NULL on error.  Runs find, whose reply holds the first batch. */
+extern MtFindCursor *mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options,
+										 MtMongoError *error);
+
+/* documents is a BSON array to be walked, valid until the next call. */
+extern MtFindCursorResult mt_find_cursor_next(MtFindCursor *cursor, MtSlice *documents,
+											  MtMongoError *error);
+
+/*
+ * NULL is allowed.  Tells the server to close the cursor, also after an
+ * interrupt, without waiting for its answer; a batch that is on its way is
+ * waited for shortly, unless interrupted.  May come after
+ * mt_connection_free().
+ */
+extern void mt_find_cursor_close(MtFindCursor *cursor);
+
+/* How many documents a collection holds by its metadata: fast, and not exact. */
+extern bool mt_find_estimated_count(MtConnection *connection, const char *database,
+									const char *collection, int64_t *count, MtMongoError *error);
+
+#endif							/* MT_FIND_CURSOR_H */
