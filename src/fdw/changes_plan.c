@@ -27,6 +27,7 @@
 #include "base/tail_state.h"
 #include "compat.h"
 #include "fdw/changes_plan.h"
+#include "fdw/plan_shared.h"
 
 /* What a tail without a ring, or no tail, is taken for. */
 #define DEFAULT_CHANGES		1000.0
@@ -256,26 +257,6 @@ mt_changes_paths(PlannerInfo *root, RelOptInfo *baserel)
 
 /* ---- the plan ---- */
 
-/* The attributes that a scan must make, as a list of integers; 0 stands for all. */
-static List *
-wanted_attributes(RelOptInfo *baserel, List *clauses)
-{
-	Bitmapset  *attributes = NULL;
-	List	   *list = NIL;
-	int			member = -1;
-
-	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &attributes);
-	pull_varattnos((Node *) clauses, baserel->relid, &attributes);
-	while ((member = bms_next_member(attributes, member)) >= 0)
-	{
-		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum >= 0)
-			list = lappend_int(list, attnum);
-	}
-	return list;
-}
-
 ForeignScan *
 mt_changes_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_clauses, Plan *outer_plan)
 {
@@ -295,7 +276,7 @@ mt_changes_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_
 		values = lappend(values, qual.value);
 	}
 	return make_foreignscan(tlist, clauses, baserel->relid, values,
-							list_make2(quals, wanted_attributes(baserel, clauses)), NIL, NIL, outer_plan);
+							list_make2(quals, mt_plan_wanted_attributes(baserel, clauses)), NIL, NIL, outer_plan);
 }
 
 MtPushedQual *

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_shippable.h"
+#include "fdw/plan_shared.h"
 #include "guc.h"
 
 /* A collection whose size MongoDB does not tell. */
@@ -206,26 +207,6 @@ mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel)
 
 /* ---- the plan ---- */
 
-/* The attributes that a scan must make, as a list of integers; 0 stands for all. */
-static List *
-wanted_attributes(RelOptInfo *baserel, List *clauses)
-{
-	Bitmapset  *attributes = NULL;
-	List	   *list = NIL;
-	int			member = -1;
-
-	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &attributes);
-	pull_varattnos((Node *) clauses, baserel->relid, &attributes);
-	while ((member = bms_next_member(attributes, member)) >= 0)
-	{
-		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum >= 0)
-			list = lappend_int(list, attnum);
-	}
-	return list;
-}
-
 ForeignScan *
 mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_clauses, Plan *outer_plan)
 {
@@ -242,7 +223,7 @@ mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *sc
 			conditions = lappend(conditions, condition);
 	}
 	return make_foreignscan(tlist, clauses, baserel->relid, values,
-							list_make2(conditions, wanted_attributes(baserel, clauses)), NIL, NIL, outer_plan);
+							list_make2(conditions, mt_plan_wanted_attributes(baserel, clauses)), NIL, NIL, outer_plan);
 }
 
 List *
