@@ -2,7 +2,7 @@
  * collection_reader.c
  *		Read the documents of a collection.
  *
- * The connection is kept from one find to the next, for rescans.  Cursor and
+ * The connection is kept from one command to the next, for rescans.  Cursor and
  * connection belong to the memory context that the reader was made in, so that
  * an error anywhere in the statement closes both.
  */
@@ -30,11 +30,11 @@ struct MtCollectionReader
 	char	   *what;			/* for errors */
 	MemoryContext context;
 	MtConnection *connection;	/* NULL: not yet */
-	MtFindCursor *cursor;		/* NULL: no find is under way */
+	MtFindCursor *cursor;		/* NULL: nothing is under way */
 	bool		in_driver;		/* the driver is on the stack */
 	bool		in_batch;
 	MtWalk		walk;			/* over the batch */
-	uint64		finds;
+	uint64		commands;
 	uint64		batches;
 	uint64		documents;
 };
@@ -78,7 +78,7 @@ mt_collection_reader_create(const MtCollectionName *name)
 }
 
 void
-mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simple_collation)
+mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
 {
 	MtFindCursorOptions options;
 	MtMongoError error;
@@ -89,8 +89,7 @@ mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simpl
 	memset(&options, 0, sizeof options);
 	options.database = reader->name->database;
 	options.collection = reader->name->collection;
-	options.filter = filter;
-	options.simple_collation = simple_collation;
+	options.command = command;
 	options.batch_size = reader->server->batch_size;
 	options.read_concern_local = reader->server->read_concern_local;
 	reader->in_driver = true;
@@ -98,7 +97,7 @@ mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simpl
 	reader->in_driver = false;
 	if (reader->cursor == NULL)
 		mt_remote_error(&error, reader->server_name, reader->what);
-	reader->finds++;
+	reader->commands++;
 }
 
 /* False: the cursor is at its end. */
@@ -162,10 +161,10 @@ mt_collection_reader_end(MtCollectionReader *reader)
 }
 
 void
-mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *finds, uint64 *batches,
+mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *commands, uint64 *batches,
 							uint64 *documents)
 {
-	*finds = reader->finds;
+	*commands = reader->commands;
 	*batches = reader->batches;
 	*documents = reader->documents;
 }
@@ -221,13 +220,13 @@ mt_collection_estimate(const MtCollectionName *name, Oid relid)
 }
 
 char *
-mt_collection_filter_text(MtSlice filter)
+mt_collection_document_text(MtSlice document)
 {
 	bson_t		bson;
 	char	   *json;
 	char	   *text;
 
-	if (!bson_init_static(&bson, filter.data, filter.len) ||
+	if (!bson_init_static(&bson, document.data, document.len) ||
 		(json = bson_as_relaxed_extended_json(&bson, NULL)) == NULL)
 		return "?";
 	text = pstrdup(json);
