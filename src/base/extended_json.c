@@ -66,7 +66,8 @@ first_character(const char *text)
 MtSlice
 mt_parse_filter(const char *option, const char *text)
 {
-	static const char *const hint = "A filter is a document in Extended JSON: {\"status\": \"open\", \"total\": {\"$gt\": 10}}.";
+	static const char *const hint = "A filter is a document in Extended JSON: "
+		"{\"status\": \"open\", \"total\": {\"$gt\": 10}}.";
 
 	if (first_character(text) != '{')
 		invalid_json(option, "It is no document.", hint);
@@ -94,7 +95,8 @@ check_stage(const char *option, const MtElement *stage, const char *hint)
 MtSlice
 mt_parse_pipeline(const char *option, const char *text)
 {
-	static const char *const hint = "A pipeline is an array of stages in Extended JSON: [{\"$match\": {...}}, {\"$unwind\": \"$items\"}].";
+	static const char *const hint = "A pipeline is an array of stages in Extended JSON: "
+		"[{\"$match\": {...}}, {\"$unwind\": \"$items\"}].";
 	MtSlice		stages;
 	MtWalk		walk;
 	MtElement	stage;
