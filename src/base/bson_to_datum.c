@@ -11,7 +11,9 @@
  *	string, symbol				text, varchar(n), char(n): not if it is longer than n;
  *								enums, by label; citext, inet and other types that
  *								PostgreSQL reads from text
- *	ObjectId					text types, its 24 hex digits; bytea, its 12 bytes
+ *	ObjectId					mongo_tail.objectid; text types, its 24 hex digits;
+ *								bytea, its 12 bytes
+ *	Timestamp					mongo_tail.cluster_time
  *	binary						bytea, of any subtype; uuid, 16 bytes of subtype 4, or of
  *								3, byte for byte
  *	date						timestamptz; timestamp, in UTC; date, if it is midnight UTC
@@ -40,9 +42,9 @@
 
 #include "base/bson_to_datum.h"
 #include "base/datum_target.h"
+#include "base/objectid.h"
 #include "compat.h"
 
-#define OBJECTID_BYTES	12
 #define UUID_OLD		3
 #define UUID_STANDARD	4
 #define BINARY_OLD		2
@@ -73,9 +75,7 @@ server_text(MtValueTarget *target, const MtElement *element, char **text)
 
 	if (element->type == MT_BSON_OBJECTID)
 	{
-		*text = palloc(OBJECTID_BYTES * 2 + 1);
-		hex_encode((const char *) element->value, OBJECTID_BYTES, *text);
-		(*text)[OBJECTID_BYTES * 2] = '\0';
+		*text = mt_objectid_text((const MtObjectId *) element->value, palloc(MT_OBJECTID_DIGITS + 1));
 		return MT_CONVERTED;
 	}
 	if (element->type != MT_BSON_STRING && element->type != MT_BSON_SYMBOL)
@@ -208,6 +208,19 @@ convert_uuid(MtValueTarget *target, const MtElement *element, Datum *value)
 }
 
 static MtConvertResult
+convert_objectid(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	MtObjectId *objectid;
+
+	if (element->type != MT_BSON_OBJECTID)
+		return mt_mismatch(target, ERRCODE_INVALID_CHARACTER_VALUE_FOR_CAST, "which reads only ObjectIds");
+	objectid = palloc(sizeof *objectid);
+	memcpy(objectid->bytes, element->value, MT_OBJECTID_BYTES);
+	*value = MtObjectIdGetDatum(objectid);
+	return MT_CONVERTED;
+}
+
+static MtConvertResult
 convert_bool(MtValueTarget *target, const MtElement *element, Datum *value)
 {
 	if (element->type != MT_BSON_BOOL)
@@ -245,6 +258,15 @@ convert_timestamp(MtValueTarget *target, const MtElement *element, Datum *value)
 		return mt_mismatch(target, ERRCODE_DATETIME_FIELD_OVERFLOW, "which cannot hold its milliseconds");
 	*value = TimestampTzGetDatum(timestamp);
 	return result;
+}
+
+static MtConvertResult
+convert_cluster_time(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	if (element->type != MT_BSON_TIMESTAMP)
+		return mt_mismatch(target, ERRCODE_INVALID_CHARACTER_VALUE_FOR_CAST, "which reads only Timestamps");
+	*value = UInt64GetDatum(mt_le64(element->value));
+	return MT_CONVERTED;
 }
 
 static MtConvertResult
@@ -371,7 +393,9 @@ find_conversion(Oid type)
 		case TYPTYPE_ENUM:
 			return convert_enum;
 		case TYPTYPE_BASE:
-			return convert_by_input;
+			if (type == mt_objectid_type())
+				return convert_objectid;
+			return type == mt_cluster_time_type() ? convert_cluster_time : convert_by_input;
 		default:
 			return NULL;
 	}

@@ -7,7 +7,7 @@
  * and whose rows, when a join gives a value for a column, to ask for one at a
  * time.
  *
- * mongo_tail.enable_pushdown = off leaves every clause to PostgreSQL: the
+ * What options and settings enable_... switch off is left to PostgreSQL: the
  * answers are the same, which the tests compare.
  */
 #include "postgres.h"
@@ -27,11 +27,11 @@
 #include "fdw/collection_plan.h"
 #include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
-#include "guc.h"
 
 typedef struct CollectionPlan
 {
 	MtCollectionColumn *columns;
+	MtPushdown	pushdown;
 	MtCollectionStatistics *statistics;
 } CollectionPlan;
 
@@ -40,7 +40,7 @@ ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 {
 	CollectionPlan *plan = baserel->fdw_private;
 
-	if (!mt_guc_enable_pushdown)
+	if (!plan->pushdown.filter)
 		return NIL;
 	return mt_collection_ship(root, baserel->relid, plan->columns, clause, values);
 }
@@ -53,6 +53,7 @@ mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTabl
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 
 	plan->columns = mt_collection_columns(relation, table);
+	plan->pushdown = mt_options_pushdown(table);
 	plan->statistics = mt_collection_cost_size(root, baserel, mt_collection_name(relation, table, userid), relid);
 	table_close(relation, NoLock);
 	baserel->fdw_private = plan;
