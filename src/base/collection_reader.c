@@ -82,7 +82,7 @@ mt_collection_reader_create(const MtCollectionName *name)
 /*
  * Run a command.  On a connection that had stood idle an error may mean no more
  * than that: that its server was restarted, or is the primary no longer.  None
- * of the documents has been seen, so it is tried again with a new one.
+ * of its documents has been seen, so it is tried again with a new one.
  */
 static bool
 open_cursor(MtCollectionReader *reader, const MtFindCursorOptions *options, MtMongoError *error)
