@@ -1,10 +1,10 @@
 /*
  * find_cursor.c
- *		A find over a collection.
+ *		A find or an aggregate over a collection.
  *
- * find goes through the driver, which knows how to read from the chosen
- * server; its reply holds the first, small batch, which is all there is for
- * most finds by a key.  Every getMore goes through wire.c into one buffer that
+ * The command goes through the driver, which knows how to read from the
+ * chosen server; its reply holds the first, small batch, which is all there is
+ * for most finds by a key.  Every getMore goes through wire.c into one buffer that
  * lives as long as the cursor.
  *
  * Once a second batch was wanted, the next getMore is sent before a batch is
@@ -30,45 +30,45 @@ struct MtFindCursor
 	bool		failed;			/* no more batches: a reply is missing */
 	bool		asked;			/* request_id is sent, its reply not received */
 	int32_t		request_id;
-	bson_t		first;			/* the reply to find */
+	bson_t		first;			/* the reply to the command */
 	MtSlice		first_documents;
 	MtByteBuffer buffer;		/* of the batch that was handed out */
 	char	   *database;
 	char	   *collection;
 };
 
+/* The command as given and, for an aggregate, that a cursor is wanted. */
 static bool
-build_find(bson_t *command, const MtFindCursorOptions *options)
+build_command(bson_t *command, const MtFindCursorOptions *options)
 {
-	bson_t		filter;
-	bson_t		collation;
+	bson_t		given;
+	bson_t		batch;
+	bson_iter_t iter;
 
 	bson_init(command);
-	if (!bson_init_static(&filter, options->filter.data, options->filter.len))
+	if (!bson_init_static(&given, options->command.data, options->command.len) ||
+		!bson_iter_init(&iter, &given) || !bson_iter_next(&iter) || !bson_concat(command, &given))
 		return false;
-	if (!BSON_APPEND_UTF8(command, "find", options->collection) ||
-		!BSON_APPEND_DOCUMENT(command, "filter", &filter))
-		return false;
-	if (options->simple_collation)
+	if (strcmp(bson_iter_key(&iter), "aggregate") == 0)
 	{
-		BSON_APPEND_DOCUMENT_BEGIN(command, "collation", &collation);
-		BSON_APPEND_UTF8(&collation, "locale", "simple");
-		bson_append_document_end(command, &collation);
+		if (!BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &batch))
+			return false;
+		bson_append_document_end(command, &batch);
 	}
 	return true;
 }
 
 static bool
-run_find(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError *error)
+run_command(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError *error)
 {
 	MtCursorReply found;
 	bson_t		command;
 	bson_t		reply;
 	MtSlice		document;
 
-	if (!build_find(&command, options))
+	if (!build_command(&command, options))
 	{
-		mt_error_set(error, "the filter is no BSON document, or too large");
+		mt_error_set(error, "the command is no BSON document, or too large");
 		bson_destroy(&command);
 		return false;
 	}
@@ -116,7 +116,7 @@ mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options
 	cursor->collection = bson_strdup(options->collection);
 	bson_init(&cursor->first);
 	cursor->server_id = mt_connection_select(connection, error);
-	if (cursor->server_id == 0 || !run_find(cursor, options, error))
+	if (cursor->server_id == 0 || !run_command(cursor, options, error))
 	{
 		mt_find_cursor_close(cursor);
 		return NULL;
