@@ -2,7 +2,7 @@
  * collection_reader.c
  *		Read the documents of a collection.
  *
- * A connection is leased for each find, and given back as soon as its last
+ * A connection is leased for each command, and given back as soon as its last
  * document has been read.  Cursor and lease belong to the memory context that
  * the reader was made in, so that an error anywhere in the statement ends both.
  */
@@ -30,11 +30,11 @@ struct MtCollectionReader
 	char	   *server_name;
 	char	   *what;			/* for errors */
 	MtRemoteLease *lease;
-	MtFindCursor *cursor;		/* NULL: no find is under way */
+	MtFindCursor *cursor;		/* NULL: nothing is under way */
 	bool		in_driver;		/* the driver is on the stack */
 	bool		in_batch;
 	MtWalk		walk;			/* over the batch */
-	uint64		finds;
+	uint64		commands;
 	uint64		batches;
 	uint64		documents;
 };
@@ -80,9 +80,9 @@ mt_collection_reader_create(const MtCollectionName *name)
 }
 
 /*
- * Open a find.  On a connection that had stood idle an error may mean no more
+ * Run a command.  On a connection that had stood idle an error may mean no more
  * than that: that its server was restarted, or is the primary no longer.  None
- * of the find's documents has been seen, so it is tried again with a new one.
+ * of its documents has been seen, so it is tried again with a new one.
  */
 static bool
 open_cursor(MtCollectionReader *reader, const MtFindCursorOptions *options, MtMongoError *error)
@@ -108,7 +108,7 @@ open_cursor(MtCollectionReader *reader, const MtFindCursorOptions *options, MtMo
 }
 
 void
-mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simple_collation)
+mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
 {
 	MtFindCursorOptions options;
 	MtMongoError error;
@@ -117,13 +117,12 @@ mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simpl
 	memset(&options, 0, sizeof options);
 	options.database = reader->name->database;
 	options.collection = reader->name->collection;
-	options.filter = filter;
-	options.simple_collation = simple_collation;
+	options.command = command;
 	options.batch_size = reader->server->batch_size;
-	options.read_concern_local = reader->server->read_concern_local;
+	options.read_concern = reader->server->read_concern_local ? "local" : "majority";
 	if (!open_cursor(reader, &options, &error))
 		mt_remote_error(&error, reader->server_name, reader->what);
-	reader->finds++;
+	reader->commands++;
 }
 
 /* False: the cursor is at its end. */
@@ -187,10 +186,10 @@ mt_collection_reader_end(MtCollectionReader *reader)
 }
 
 void
-mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *finds, uint64 *batches,
+mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *commands, uint64 *batches,
 							uint64 *documents)
 {
-	*finds = reader->finds;
+	*commands = reader->commands;
 	*batches = reader->batches;
 	*documents = reader->documents;
 }
@@ -253,13 +252,13 @@ mt_collection_estimate(const MtCollectionName *name, Oid relid)
 }
 
 char *
-mt_collection_filter_text(MtSlice filter)
+mt_collection_document_text(MtSlice document)
 {
 	bson_t		bson;
 	char	   *json;
 	char	   *text;
 
-	if (!bson_init_static(&bson, filter.data, filter.len) ||
+	if (!bson_init_static(&bson, document.data, document.len) ||
 		(json = bson_as_relaxed_extended_json(&bson, NULL)) == NULL)
 		return "?";
 	text = pstrdup(json);

@@ -27,6 +27,7 @@
 #include "fdw/collection_plan.h"
 #include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
+#include "guc.h"
 
 typedef struct CollectionPlan
 {
@@ -39,10 +40,13 @@ static List *
 ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 {
 	CollectionPlan *plan = baserel->fdw_private;
+	List	   *condition;
+	bool		exact;
 
 	if (!plan->pushdown.filter)
 		return NIL;
-	return mt_collection_ship(root, baserel->relid, plan->columns, clause, values);
+	condition = mt_collection_ship(root, baserel->relid, plan->columns, clause, values, &exact);
+	return exact && mt_guc_exact_filters ? mt_condition_exact(condition) : condition;
 }
 
 void
@@ -176,7 +180,7 @@ ForeignScan *
 mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_clauses, Plan *outer_plan)
 {
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
-	List	   *conditions = NIL;
+	MtCollectionQuery query = {NIL, mt_plan_wanted_attributes(baserel, clauses)};
 	List	   *values = NIL;
 	ListCell   *cell;
 
@@ -185,29 +189,14 @@ mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *sc
 		List	   *condition = ship(root, baserel, lfirst(cell), &values);
 
 		if (condition != NIL)
-			conditions = lappend(conditions, condition);
+			query.conditions = lappend(query.conditions, condition);
 	}
-	return make_foreignscan(tlist, clauses, baserel->relid, values,
-							list_make2(conditions, mt_plan_wanted_attributes(baserel, clauses)), NIL, NIL, outer_plan);
+	return make_foreignscan(tlist, clauses, baserel->relid, values, list_make1(mt_query_to_list(&query)),
+							NIL, NIL, outer_plan);
 }
 
-List *
-mt_collection_plan_conditions(const ForeignScan *plan)
+MtCollectionQuery *
+mt_collection_plan_query(const ForeignScan *plan)
 {
-	return linitial(plan->fdw_private);
-}
-
-Bitmapset *
-mt_collection_plan_attributes(const ForeignScan *plan, int n_attributes)
-{
-	Bitmapset  *attributes = NULL;
-	ListCell   *cell;
-
-	foreach(cell, (List *) lsecond(plan->fdw_private))
-	{
-		if (lfirst_int(cell) == 0)
-			return n_attributes > 0 ? bms_add_range(NULL, 1, n_attributes) : NULL;
-		attributes = bms_add_member(attributes, lfirst_int(cell));
-	}
-	return attributes;
+	return mt_query_from_list(linitial(plan->fdw_private));
 }
