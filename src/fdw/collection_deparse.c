@@ -31,10 +31,10 @@
 #include "utils/float.h"
 #include "utils/lsyscache.h"
 
+#include "fdw/bson_build.h"
 #include "fdw/collection_deparse.h"
 #include "fdw/collection_point.h"
 #include "fdw/collection_shippable.h"
-#include "oplog/bson_path.h"
 
 /* What is left of MongoDB's 16 MB for one condition; a longer one is not sent. */
 #define MAX_CONDITION_BYTES (4 * 1024 * 1024)
@@ -56,81 +56,6 @@ typedef struct Deparser
 	bool		compares_text;
 } Deparser;
 
-/* ---- BSON ---- */
-
-static void
-put_le32(StringInfo buffer, uint32 v)
-{
-	char		bytes[4] = {(char) v, (char) (v >> 8), (char) (v >> 16), (char) (v >> 24)};
-
-	appendBinaryStringInfo(buffer, bytes, 4);
-}
-
-static void
-put_le64(StringInfo buffer, uint64 v)
-{
-	put_le32(buffer, (uint32) v);
-	put_le32(buffer, (uint32) (v >> 32));
-}
-
-/* Type byte and name; the value follows. */
-static void
-put_name(StringInfo buffer, MtBsonType type, const char *name)
-{
-	appendStringInfoChar(buffer, (char) type);
-	appendBinaryStringInfo(buffer, name, (int) strlen(name) + 1);
-}
-
-/* The element of an array has its index as its name. */
-static void
-put_index(StringInfo buffer, MtBsonType type, int index)
-{
-	char		name[MT_INDEX_TEXT_BYTES];
-
-	(void) mt_index_text((uint32) index, name);
-	put_name(buffer, type, name);
-}
-
-static int
-begin_document(StringInfo buffer)
-{
-	put_le32(buffer, 0);
-	return buffer->len - 4;
-}
-
-static void
-end_document(StringInfo buffer, int offset)
-{
-	uint32		len;
-
-	appendStringInfoChar(buffer, '\0');
-	len = (uint32) (buffer->len - offset);
-	for (int i = 0; i < 4; i++)
-		buffer->data[offset + i] = (char) (len >> (8 * i));
-}
-
-static int
-begin_named(StringInfo buffer, MtBsonType type, const char *name)
-{
-	put_name(buffer, type, name);
-	return begin_document(buffer);
-}
-
-static int
-begin_indexed(StringInfo buffer, int index)
-{
-	put_index(buffer, MT_BSON_DOCUMENT, index);
-	return begin_document(buffer);
-}
-
-static void
-put_string(StringInfo buffer, const char *text, int len)
-{
-	put_le32(buffer, (uint32) len + 1);
-	appendBinaryStringInfo(buffer, text, len);
-	appendStringInfoChar(buffer, '\0');
-}
-
 static void
 put_point(StringInfo buffer, const MtPoint *point)
 {
@@ -140,20 +65,20 @@ put_point(StringInfo buffer, const MtPoint *point)
 	{
 		case MT_BSON_INT64:
 		case MT_BSON_DATE:
-			put_le64(buffer, (uint64) point->integer);
+			mt_build_le64(buffer, (uint64) point->integer);
 			break;
 		case MT_BSON_BOOL:
 			appendStringInfoChar(buffer, (char) point->integer);
 			break;
 		case MT_BSON_DOUBLE:
 			memcpy(&bits, &point->number, sizeof bits);
-			put_le64(buffer, bits);
+			mt_build_le64(buffer, bits);
 			break;
 		case MT_BSON_STRING:
-			put_string(buffer, point->bytes, point->n_bytes);
+			mt_build_string(buffer, point->bytes, point->n_bytes);
 			break;
 		case MT_BSON_BINARY:
-			put_le32(buffer, (uint32) point->n_bytes);
+			mt_build_le32(buffer, (uint32) point->n_bytes);
 			appendStringInfoChar(buffer, (char) point->subtype);
 			appendBinaryStringInfo(buffer, point->bytes, point->n_bytes);
 			break;
@@ -175,38 +100,38 @@ points_of(Deparser *deparser, const MtLeaf *leaf, Datum value)
 static void
 put_type(StringInfo buffer, const char *path, const char *type)
 {
-	int			field = begin_named(buffer, MT_BSON_DOCUMENT, path);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
 
-	put_name(buffer, MT_BSON_STRING, "$type");
-	put_string(buffer, type, (int) strlen(type));
-	end_document(buffer, field);
+	mt_build_name(buffer, MT_BSON_STRING, "$type");
+	mt_build_string(buffer, type, (int) strlen(type));
+	mt_build_end(buffer, field);
 }
 
 /* {path: {operator: value}} */
 static void
 put_operator(StringInfo buffer, const char *path, const char *operator, const MtPoint *point)
 {
-	int			field = begin_named(buffer, MT_BSON_DOCUMENT, path);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
 
-	put_name(buffer, point->type, operator);
+	mt_build_name(buffer, point->type, operator);
 	put_point(buffer, point);
-	end_document(buffer, field);
+	mt_build_end(buffer, field);
 }
 
 static Sent
 put_not_null(StringInfo buffer, const MtCollectionColumn *column)
 {
-	int			field = begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
 
 	/* An array that holds a null is no null, but $ne would say so. */
 	if (column->class == MT_COMPARE_NONE || column->has_index)
 	{
-		put_name(buffer, MT_BSON_BOOL, "$exists");
+		mt_build_name(buffer, MT_BSON_BOOL, "$exists");
 		appendStringInfoChar(buffer, 1);
 	}
 	else
-		put_name(buffer, MT_BSON_NULL, "$ne");
-	end_document(buffer, field);
+		mt_build_name(buffer, MT_BSON_NULL, "$ne");
+	mt_build_end(buffer, field);
 	return SENT;
 }
 
@@ -214,22 +139,22 @@ put_not_null(StringInfo buffer, const MtCollectionColumn *column)
 static void
 put_null_by_value(StringInfo buffer, const MtCollectionColumn *column)
 {
-	int			either = begin_named(buffer, MT_BSON_ARRAY, "$or");
+	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
 	int			n = 0;
-	int			arm = begin_indexed(buffer, n++);
+	int			arm = mt_build_begin_indexed(buffer, n++);
 
-	put_name(buffer, MT_BSON_NULL, column->path);
-	end_document(buffer, arm);
-	arm = begin_indexed(buffer, n++);
+	mt_build_name(buffer, MT_BSON_NULL, column->path);
+	mt_build_end(buffer, arm);
+	arm = mt_build_begin_indexed(buffer, n++);
 	put_type(buffer, column->path, "undefined");
-	end_document(buffer, arm);
+	mt_build_end(buffer, arm);
 	for (const char *dot = strchr(column->path, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
 	{
-		arm = begin_indexed(buffer, n++);
+		arm = mt_build_begin_indexed(buffer, n++);
 		put_type(buffer, pnstrdup(column->path, dot - column->path), "array");
-		end_document(buffer, arm);
+		mt_build_end(buffer, arm);
 	}
-	end_document(buffer, either);
+	mt_build_end(buffer, either);
 }
 
 /* The BSON types of which every value converts to a type. */
@@ -250,26 +175,26 @@ static const struct
 static void
 put_null_by_type(StringInfo buffer, const MtCollectionColumn *column)
 {
-	int			neither = begin_named(buffer, MT_BSON_ARRAY, "$nor");
-	int			arm = begin_indexed(buffer, 0);
-	int			field = begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-	int			types = begin_named(buffer, MT_BSON_ARRAY, "$type");
+	int			neither = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$nor");
+	int			arm = mt_build_begin_indexed(buffer, 0);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	int			types = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$type");
 	int			is_no;
 
 	for (size_t i = 0; i < lengthof(converting); i++)
 		for (int j = 0; converting[i].type == column->type && converting[i].always[j] != NULL; j++)
 		{
-			put_index(buffer, MT_BSON_STRING, j);
-			put_string(buffer, converting[i].always[j], (int) strlen(converting[i].always[j]));
+			mt_build_index(buffer, MT_BSON_STRING, j);
+			mt_build_string(buffer, converting[i].always[j], (int) strlen(converting[i].always[j]));
 		}
-	end_document(buffer, types);
-	is_no = begin_named(buffer, MT_BSON_DOCUMENT, "$not");
-	put_name(buffer, MT_BSON_STRING, "$type");
-	put_string(buffer, "array", 5);
-	end_document(buffer, is_no);
-	end_document(buffer, field);
-	end_document(buffer, arm);
-	end_document(buffer, neither);
+	mt_build_end(buffer, types);
+	is_no = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$not");
+	mt_build_name(buffer, MT_BSON_STRING, "$type");
+	mt_build_string(buffer, "array", 5);
+	mt_build_end(buffer, is_no);
+	mt_build_end(buffer, field);
+	mt_build_end(buffer, arm);
+	mt_build_end(buffer, neither);
 }
 
 /* {path: {$gte: below, $lte: above}} */
@@ -278,13 +203,13 @@ put_numeric_range(StringInfo buffer, const char *path, const MtPoints *points)
 {
 	MtPoint		below = {.type = MT_BSON_DOUBLE, .number = points->below};
 	MtPoint		above = {.type = MT_BSON_DOUBLE, .number = points->above};
-	int			field = begin_named(buffer, MT_BSON_DOCUMENT, path);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
 
-	put_name(buffer, MT_BSON_DOUBLE, "$gte");
+	mt_build_name(buffer, MT_BSON_DOUBLE, "$gte");
 	put_point(buffer, &below);
-	put_name(buffer, MT_BSON_DOUBLE, "$lte");
+	mt_build_name(buffer, MT_BSON_DOUBLE, "$lte");
 	put_point(buffer, &above);
-	end_document(buffer, field);
+	mt_build_end(buffer, field);
 }
 
 static Sent
@@ -301,15 +226,15 @@ put_equal(StringInfo buffer, const MtCollectionColumn *column, const MtPoints *p
 		return NEVER;
 	else
 	{
-		field = begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-		list = begin_named(buffer, MT_BSON_ARRAY, "$in");
+		field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+		list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
 		for (int i = 0; i < points->n; i++)
 		{
-			put_index(buffer, points->points[i].type, i);
+			mt_build_index(buffer, points->points[i].type, i);
 			put_point(buffer, &points->points[i]);
 		}
-		end_document(buffer, list);
-		end_document(buffer, field);
+		mt_build_end(buffer, list);
+		mt_build_end(buffer, field);
 	}
 	return SENT;
 }
@@ -322,16 +247,16 @@ put_not_equal(StringInfo buffer, const MtCollectionColumn *column, const MtPoint
 
 	if (column->has_index || points->is_range || points->n == 0)
 		return put_not_null(buffer, column);
-	field = begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-	list = begin_named(buffer, MT_BSON_ARRAY, "$nin");
+	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$nin");
 	for (int i = 0; i < points->n; i++)
 	{
-		put_index(buffer, points->points[i].type, i);
+		mt_build_index(buffer, points->points[i].type, i);
 		put_point(buffer, &points->points[i]);
 	}
-	put_index(buffer, MT_BSON_NULL, points->n);
-	end_document(buffer, list);
-	end_document(buffer, field);
+	mt_build_index(buffer, MT_BSON_NULL, points->n);
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, field);
 	return SENT;
 }
 
@@ -355,18 +280,18 @@ static void
 put_range_or(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const MtPoint *point)
 {
 	MtPoint		nan = {.type = MT_BSON_DOUBLE, .number = get_float8_nan()};
-	int			either = begin_named(buffer, MT_BSON_ARRAY, "$or");
-	int			arm = begin_indexed(buffer, 0);
+	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
+	int			arm = mt_build_begin_indexed(buffer, 0);
 
 	put_operator(buffer, column->path, operator, point);
-	end_document(buffer, arm);
-	arm = begin_indexed(buffer, 1);
+	mt_build_end(buffer, arm);
+	arm = mt_build_begin_indexed(buffer, 1);
 	if (column->class == MT_COMPARE_TEXT)
 		put_type(buffer, column->path, "objectId");
 	else
 		put_operator(buffer, column->path, "$eq", &nan);
-	end_document(buffer, arm);
-	end_document(buffer, either);
+	mt_build_end(buffer, arm);
+	mt_build_end(buffer, either);
 }
 
 static Sent
@@ -434,11 +359,11 @@ put_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, con
 static Sent
 put_unknown(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const char *text)
 {
-	int			field = begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
 
-	put_name(buffer, MT_BSON_STRING, operator);
-	put_string(buffer, text, (int) strlen(text));
-	end_document(buffer, field);
+	mt_build_name(buffer, MT_BSON_STRING, operator);
+	mt_build_string(buffer, text, (int) strlen(text));
+	mt_build_end(buffer, field);
 	return SENT;
 }
 
@@ -488,10 +413,10 @@ put_any(Deparser *deparser, const MtLeaf *leaf)
 	get_typlenbyvalalign(leaf->type, &typlen, &typbyval, &typalign);
 	deconstruct_array(DatumGetArrayTypeP(value->datum), leaf->type, typlen, typbyval, typalign,
 					  &elements, &nulls, &n_elements);
-	either = begin_named(buffer, MT_BSON_ARRAY, "$or");
-	arm = begin_indexed(buffer, n_arms++);
-	field = begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-	list = begin_named(buffer, MT_BSON_ARRAY, "$in");
+	either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
+	arm = mt_build_begin_indexed(buffer, n_arms++);
+	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
 	for (int i = 0; i < n_elements && buffer->len < MAX_FILTER_BYTES; i++)
 	{
 		MtPoints		points;
@@ -503,13 +428,13 @@ put_any(Deparser *deparser, const MtLeaf *leaf)
 			continue;
 		for (int j = 0; j < points.n; j++)
 		{
-			put_index(buffer, points.points[j].type, n_points++);
+			mt_build_index(buffer, points.points[j].type, n_points++);
 			put_point(buffer, &points.points[j]);
 		}
 	}
-	end_document(buffer, list);
-	end_document(buffer, field);
-	end_document(buffer, arm);
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, field);
+	mt_build_end(buffer, arm);
 	for (int i = 0; i < n_elements && column->class == MT_COMPARE_NUMERIC && buffer->len < MAX_FILTER_BYTES; i++)
 	{
 		MtPoints		points;
@@ -519,11 +444,11 @@ put_any(Deparser *deparser, const MtLeaf *leaf)
 		points = points_of(deparser, leaf, elements[i]);
 		if (!points.is_range)
 			continue;
-		arm = begin_indexed(buffer, n_arms++);
+		arm = mt_build_begin_indexed(buffer, n_arms++);
 		put_numeric_range(buffer, column->path, &points);
-		end_document(buffer, arm);
+		mt_build_end(buffer, arm);
 	}
-	end_document(buffer, either);
+	mt_build_end(buffer, either);
 	return n_points == 0 && n_arms == 1 ? NEVER : SENT;
 }
 
@@ -535,10 +460,10 @@ put_arm(Deparser *deparser, int index, List *condition)
 {
 	StringInfo	buffer = deparser->buffer;
 	int			start = buffer->len;
-	int			document = begin_indexed(buffer, index);
+	int			document = mt_build_begin_indexed(buffer, index);
 	Sent		sent = put_condition(deparser, condition);
 
-	end_document(buffer, document);
+	mt_build_end(buffer, document);
 	if (sent == SENT && buffer->len - start > MAX_CONDITION_BYTES)
 		sent = ALWAYS;
 	if (sent != SENT)
@@ -550,7 +475,7 @@ put_arm(Deparser *deparser, int index, List *condition)
 static Sent
 put_several(Deparser *deparser, bool is_or, List *conditions)
 {
-	int			list = begin_named(deparser->buffer, MT_BSON_ARRAY, is_or ? "$or" : "$and");
+	int			list = mt_build_begin_named(deparser->buffer, MT_BSON_ARRAY, is_or ? "$or" : "$and");
 	int			n = 0;
 	ListCell   *cell;
 
@@ -562,7 +487,7 @@ put_several(Deparser *deparser, bool is_or, List *conditions)
 			return sent;
 		n += sent == SENT;
 	}
-	end_document(deparser->buffer, list);
+	mt_build_end(deparser->buffer, list);
 	if (n > 0)
 		return SENT;
 	return is_or ? NEVER : ALWAYS;
@@ -606,14 +531,14 @@ mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const 
 	Sent		sent;
 
 	initStringInfo(&buffer);
-	document = begin_document(&buffer);
+	document = mt_build_begin(&buffer);
 	sent = list_length(conditions) == 1 ? put_condition(&deparser, linitial(conditions)) :
 		put_several(&deparser, false, conditions);
-	end_document(&buffer, document);
+	mt_build_end(&buffer, document);
 	if (sent != SENT || buffer.len > MAX_FILTER_BYTES)
 	{
 		resetStringInfo(&buffer);
-		end_document(&buffer, begin_document(&buffer));
+		mt_build_end(&buffer, mt_build_begin(&buffer));
 	}
 	filter.document.data = (const uint8 *) buffer.data;
 	filter.document.len = (uint32) buffer.len;

@@ -15,7 +15,6 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "miscadmin.h"
-#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -24,24 +23,16 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "fdw/collection_cost.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
 #include "guc.h"
 
-/* A collection whose size MongoDB does not tell. */
-#define DEFAULT_DOCUMENTS	1000.0
-
-/* A find: two ways over the network, in the planner's units. */
-#define FIND_COST			10.0
-/* Fetching a document and making its columns, in units of cpu_tuple_cost. */
-#define FETCH_COST_FACTOR	4.0
-/* Looking at a document in MongoDB that is not sent, in the same. */
-#define LOOK_COST_FACTOR	0.5
-
 typedef struct CollectionPlan
 {
 	MtCollectionColumn *columns;
+	MtCollectionStatistics *statistics;
 } CollectionPlan;
 
 static List *
@@ -60,78 +51,51 @@ mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTabl
 	CollectionPlan *plan = palloc0(sizeof *plan);
 	Relation	relation = table_open(relid, NoLock);
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
-	double		documents;
 
 	plan->columns = mt_collection_columns(relation, table);
-	documents = mt_collection_estimate(mt_collection_name(relation, table, userid), relid);
+	plan->statistics = mt_collection_cost_size(root, baserel, mt_collection_name(relation, table, userid), relid);
 	table_close(relation, NoLock);
 	baserel->fdw_private = plan;
-	baserel->tuples = documents >= 0 ? documents : DEFAULT_DOCUMENTS;
-	set_baserel_size_estimates(root, baserel);
 }
 
 /* ---- paths ---- */
 
-/* Is the condition one that the index of _id answers? */
-static bool
-is_id_lookup(const CollectionPlan *plan, List *condition)
+/* Those of the clauses that MongoDB can help with, as a list of MtShippedClause. */
+static List *
+shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 {
-	MtLeaf		leaf;
-
-	if (!IsA(condition, IntList))
-		return false;
-	leaf = mt_condition_leaf(condition);
-	return strcmp(plan->columns[leaf.column].path, "_id") == 0 &&
-		(leaf.kind == MT_CONDITION_ANY ||
-		 (leaf.kind == MT_CONDITION_COMPARE && leaf.strategy == BTEqualStrategyNumber));
-}
-
-/* The documents that are sent under these clauses, and those that MongoDB looks at. */
-static void
-documents_read(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double *sent, double *looked_at)
-{
-	List	   *pushed = NIL;
+	List	   *shipped = NIL;
 	List	   *values = NIL;
-	bool		by_id = false;
 	ListCell   *cell;
 
 	foreach(cell, clauses)
 	{
 		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
 		List	   *condition = ship(root, baserel, clause->clause, &values);
+		MtShippedClause *one;
 
 		if (condition == NIL)
 			continue;
-		pushed = lappend(pushed, clause);
-		by_id |= is_id_lookup(baserel->fdw_private, condition);
+		one = palloc(sizeof *one);
+		one->clause = clause;
+		one->condition = condition;
+		shipped = lappend(shipped, one);
 	}
-	*sent = clamp_row_est(baserel->tuples *
-						  clauselist_selectivity(root, pushed, (int) baserel->relid, JOIN_INNER, NULL));
-	*looked_at = by_id ? 1 : baserel->tuples;
-	if (by_id)
-		*sent = 1;
+	return shipped;
 }
 
 static void
 add_find_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
 {
+	CollectionPlan *plan = baserel->fdw_private;
 	List	   *clauses = baserel->baserestrictinfo;
-	double		rows = baserel->rows;
-	double		sent;
-	double		looked_at;
-	Cost		total;
+	MtFindCost	cost;
 
 	if (param_info != NULL)
-	{
 		clauses = list_concat_copy(clauses, param_info->ppi_clauses);
-		rows = param_info->ppi_rows;
-	}
-	documents_read(root, baserel, clauses, &sent, &looked_at);
-	total = FIND_COST + baserel->baserestrictcost.startup +
-		looked_at * LOOK_COST_FACTOR * cpu_tuple_cost +
-		sent * (FETCH_COST_FACTOR * cpu_tuple_cost + baserel->baserestrictcost.per_tuple) +
-		rows * baserel->reltarget->cost.per_tuple;
-	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, rows, FIND_COST, total, NIL,
+	cost = mt_collection_cost_find(root, baserel, plan->statistics, plan->columns,
+								   shipped_clauses(root, baserel, clauses), param_info);
+	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, cost.rows, cost.startup, cost.total, NIL,
 														   param_info ? param_info->ppi_req_outer : NULL));
 }
 

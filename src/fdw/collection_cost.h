@@ -1,0 +1,49 @@
+/*
+ * collection_cost.h
+ *		What reading a collection costs, in the planner's units.
+ */
+#ifndef MT_COLLECTION_COST_H
+#define MT_COLLECTION_COST_H
+
+#include "postgres.h"
+
+#include "nodes/pathnodes.h"
+
+#include "fdw/collection_column.h"
+
+/* A clause that MongoDB can help with. */
+typedef struct MtShippedClause
+{
+	RestrictInfo *clause;
+	List	   *condition;		/* see collection_shippable.h */
+} MtShippedClause;
+
+/* What planning knows about a collection beside its columns. */
+typedef struct MtCollectionStatistics MtCollectionStatistics;
+
+/*
+ * Learn how large the collection is, and set the relation's tuples, rows and
+ * width by it.
+ */
+extern MtCollectionStatistics *mt_collection_cost_size(PlannerInfo *root, RelOptInfo *baserel,
+													   const MtCollectionName *name, Oid relid);
+
+typedef struct MtFindCost
+{
+	double		documents;		/* that are sent */
+	double		rows;			/* that pass every clause */
+	Cost		startup;
+	Cost		total;
+} MtFindCost;
+
+/*
+ * What a find costs whose filter is made of the shipped clauses (a list of
+ * MtShippedClause), those of param_info among them, and whose rows are checked
+ * here.
+ */
+extern MtFindCost mt_collection_cost_find(PlannerInfo *root, RelOptInfo *baserel,
+										  const MtCollectionStatistics *statistics,
+										  const MtCollectionColumn *columns, List *shipped,
+										  ParamPathInfo *param_info);
+
+#endif							/* MT_COLLECTION_COST_H */
