@@ -147,7 +147,7 @@ mt_connection_release(MtConnection *connection)
 }
 
 bool
-mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor, MtMongoError *error)
+mt_connection_begin(MtConnection *connection, struct MtServerCursor *cursor, MtMongoError *error)
 {
 	bson_error_t driver;
 
@@ -164,7 +164,7 @@ mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor, MtMo
 		return false;
 	}
 	if (connection->asking != NULL && connection->asking != cursor &&
-		!mt_cursor_absorb(connection->asking, error))
+		!mt_server_cursor_absorb(connection->asking, error))
 		return false;
 	if (connection->renew && connection->cursors == 0)
 		destroy_client(connection);

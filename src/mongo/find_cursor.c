@@ -2,39 +2,20 @@
  * find_cursor.c
  *		A find over a collection.
  *
- * find goes through the driver, which knows how to read from the chosen
- * server; its reply holds the first, small batch, which is all there is for
- * most finds by a key.  Every getMore goes through wire.c into one buffer that
- * lives as long as the cursor.
- *
- * Once a second batch was wanted, the next getMore is sent before a batch is
- * handed out, so that the server works at the same time as the consumer.  Not
- * sooner: whoever wants ten rows shall not make the server fetch 5,000.
+ * The reply to find holds the first, small batch, which is all there is for
+ * most finds by a key.  Once a second batch was wanted, the next getMore is
+ * sent before a batch is handed out (server_cursor.c).  Not sooner: whoever
+ * wants ten rows shall not make the server fetch 5,000.
  */
 #include "mongo/find_cursor.h"
 #include "mongo/mongo_private.h"
 
-#define DEFAULT_BATCH_SIZE 5000
-
-/* How long closing waits, at each of its steps, for a reply that is on its way. */
-#define FAREWELL_MS 20
-
 struct MtFindCursor
 {
-	MtConnection *connection;
-	mongoc_stream_t *stream;	/* the driver's; checked before each use */
-	uint32_t	server_id;
-	int64_t		id;				/* 0: closed by the server */
-	int			batch_size;
+	MtServerCursor on_server;
 	bool		has_first;		/* the first batch was not handed out yet */
-	bool		failed;			/* no more batches: a reply is missing */
-	bool		asked;			/* request_id is sent, its reply not received */
-	int32_t		request_id;
 	bson_t		first;			/* the reply to find */
 	MtSlice		first_documents;
-	MtByteBuffer buffer;		/* of the batch that was handed out */
-	char	   *database;
-	char	   *collection;
 };
 
 static bool
@@ -63,8 +44,6 @@ run_find(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError 
 {
 	MtCursorReply found;
 	bson_t		command;
-	bson_t		reply;
-	MtSlice		document;
 
 	if (!build_find(&command, options))
 	{
@@ -72,51 +51,34 @@ run_find(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError 
 		bson_destroy(&command);
 		return false;
 	}
-	if (!mt_connection_run(cursor->connection, cursor->server_id, cursor->database, &command,
-						   options->read_concern_local ? "local" : "majority", &reply, error))
-	{
-		bson_destroy(&command);
-		bson_destroy(&reply);
-		return false;
-	}
-	bson_destroy(&command);
 	bson_destroy(&cursor->first);
-	bson_copy_to(&reply, &cursor->first);
-	bson_destroy(&reply);
-	document.data = bson_get_data(&cursor->first);
-	document.len = cursor->first.len;
-	if (!mt_cursor_reply_read(document, &found))
-	{
-		mt_cursor_reply_malformed(error);
-		return false;
-	}
-	cursor->id = found.id;
-	cursor->first_documents = found.documents;
-	cursor->has_first = true;
-	return true;
+	cursor->has_first = mt_server_cursor_run(&cursor->on_server, &command,
+											 options->read_concern_local ? "local" : "majority",
+											 &cursor->first, &found, error);
+	bson_destroy(&command);
+	if (cursor->has_first)
+		cursor->first_documents = found.documents;
+	return cursor->has_first;
 }
 
 MtFindCursor *
 mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options, MtMongoError *error)
 {
-	MtFindCursor *cursor;
+	MtFindCursor *cursor = calloc(1, sizeof *cursor);
 
-	if (!mt_connection_begin(connection, NULL, error))
-		return NULL;
-	cursor = calloc(1, sizeof *cursor);
 	if (cursor == NULL)
 	{
 		mt_error_set(error, "out of memory");
 		return NULL;
 	}
-	connection->cursors++;
-	cursor->connection = connection;
-	cursor->batch_size = options->batch_size > 0 ? options->batch_size : DEFAULT_BATCH_SIZE;
-	cursor->database = bson_strdup(options->database);
-	cursor->collection = bson_strdup(options->collection);
+	if (!mt_server_cursor_begin(&cursor->on_server, connection, options->database,
+								options->collection, options->batch_size, error))
+	{
+		free(cursor);
+		return NULL;
+	}
 	bson_init(&cursor->first);
-	cursor->server_id = mt_connection_select(connection, error);
-	if (cursor->server_id == 0 || !run_find(cursor, options, error))
+	if (!run_find(cursor, options, error))
 	{
 		mt_find_cursor_close(cursor);
 		return NULL;
@@ -124,97 +86,11 @@ mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options
 	return cursor;
 }
 
-static void
-append_session(MtFindCursor *cursor, bson_t *command)
-{
-	BSON_APPEND_DOCUMENT(command, "lsid",
-						 mongoc_client_session_get_lsid(cursor->connection->session));
-	BSON_APPEND_UTF8(command, "$db", cursor->database);
-}
-
-/* The stream on which the cursor was opened, if the driver still has it. */
-static bool
-check_stream(MtFindCursor *cursor)
-{
-	mongoc_stream_t *stream = mt_connection_stream(cursor->connection, cursor->server_id);
-
-	if (cursor->stream == NULL)
-		cursor->stream = stream;
-	return stream != NULL && stream == cursor->stream;
-}
-
-static bool
-send_get_more(MtFindCursor *cursor, MtMongoError *error)
-{
-	bson_t		command = BSON_INITIALIZER;
-
-	BSON_APPEND_INT64(&command, "getMore", cursor->id);
-	BSON_APPEND_UTF8(&command, "collection", cursor->collection);
-	BSON_APPEND_INT32(&command, "batchSize", cursor->batch_size);
-	append_session(cursor, &command);
-	cursor->asked = mt_wire_send(cursor->connection, cursor->stream, &command,
-								 &cursor->request_id, error);
-	bson_destroy(&command);
-	cursor->failed = !cursor->asked;
-	return cursor->asked;
-}
-
-static bool
-receive_get_more(MtFindCursor *cursor, MtSlice *document, MtMongoError *error)
-{
-	MtConnection *connection = cursor->connection;
-
-	cursor->failed = !mt_wire_receive(connection, cursor->stream, cursor->request_id,
-									  connection->socket_timeout_ms, &cursor->buffer, document, error);
-	if (!cursor->failed)
-		cursor->asked = false;
-	return !cursor->failed;
-}
-
-static MtFindCursorResult
-get_more(MtFindCursor *cursor, MtSlice *documents, MtMongoError *error)
-{
-	MtCursorReply reply;
-	MtMongoError later;
-	MtSlice		document;
-
-	if (!mt_connection_begin(cursor->connection, NULL, error))
-		return MT_FIND_CURSOR_ERROR;
-	if (cursor->failed || !check_stream(cursor))
-	{
-		mt_error_from_stream(cursor->connection, "the cursor's connection was lost", NULL, error);
-		cursor->failed = true;
-		return MT_FIND_CURSOR_ERROR;
-	}
-	if ((!cursor->asked && !send_get_more(cursor, error)) ||
-		!receive_get_more(cursor, &document, error))
-		return MT_FIND_CURSOR_ERROR;
-	if (!mt_cursor_reply_read(document, &reply))
-	{
-		mt_cursor_reply_malformed(error);
-		cursor->failed = true;
-		return MT_FIND_CURSOR_ERROR;
-	}
-	if (!reply.ok)
-	{
-		/* failed, as well as closed: an end would be taken for the collection's */
-		mt_error_from_reply(cursor->connection, document, error);
-		cursor->failed = true;
-		return MT_FIND_CURSOR_ERROR;
-	}
-	cursor->id = reply.id;
-	*documents = reply.documents;
-
-	/* Should that fail, this batch is good all the same, and the next call
-	 * finds the cursor failed. */
-	if (cursor->id != 0)
-		(void) send_get_more(cursor, &later);
-	return MT_FIND_CURSOR_BATCH;
-}
-
 MtFindCursorResult
 mt_find_cursor_next(MtFindCursor *cursor, MtSlice *documents, MtMongoError *error)
 {
+	MtCursorReply reply;
+
 	memset(documents, 0, sizeof *documents);
 	if (cursor->has_first)
 	{
@@ -224,47 +100,13 @@ mt_find_cursor_next(MtFindCursor *cursor, MtSlice *documents, MtMongoError *erro
 	}
 	/* its documents have been consumed */
 	bson_reinit(&cursor->first);
-	if (cursor->id == 0 && !cursor->failed)
+	if (cursor->on_server.id == 0 && !cursor->on_server.failed)
 		return MT_FIND_CURSOR_END;
-	return get_more(cursor, documents, error);
-}
-
-/* Tell the server without waiting for its answer. */
-static void
-kill_cursor(MtFindCursor *cursor)
-{
-	bson_t		command = BSON_INITIALIZER;
-	bson_t		ids = BSON_INITIALIZER;
-
-	BSON_APPEND_UTF8(&command, "killCursors", cursor->collection);
-	BSON_APPEND_INT64(&ids, "0", cursor->id);
-	BSON_APPEND_ARRAY(&command, "cursors", &ids);
-	append_session(cursor, &command);
-	mt_wire_send_and_forget(cursor->connection, cursor->stream, &command);
-	bson_destroy(&ids);
-	bson_destroy(&command);
-}
-
-/*
- * Take the reply that is on its way off the connection.  A server that cannot
- * get rid of its reply, since we have gone, does not read on either: it would
- * never see that the cursor shall be closed.
- */
-static void
-receive_last(MtFindCursor *cursor)
-{
-	MtConnection *connection = cursor->connection;
-	MtCursorReply reply;
-	MtMongoError ignored;
-	MtSlice		document;
-
-	if (connection->interrupted || !check_stream(cursor) ||
-		!mt_wire_receive(connection, cursor->stream, cursor->request_id, FAREWELL_MS,
-						 &cursor->buffer, &document, &ignored))
-		return;
-	cursor->asked = false;
-	if (mt_cursor_reply_read(document, &reply) && reply.ok)
-		cursor->id = reply.id;
+	if (!mt_server_cursor_more(&cursor->on_server, &reply, error))
+		return MT_FIND_CURSOR_ERROR;
+	*documents = reply.documents;
+	mt_server_cursor_ask(&cursor->on_server);
+	return MT_FIND_CURSOR_BATCH;
 }
 
 void
@@ -272,18 +114,8 @@ mt_find_cursor_close(MtFindCursor *cursor)
 {
 	if (cursor == NULL)
 		return;
-	if (cursor->asked && !cursor->failed)
-		receive_last(cursor);
-	if (cursor->id != 0 && check_stream(cursor))
-		kill_cursor(cursor);
-	/* a reply may still be to come that nobody will read */
-	if (cursor->asked || cursor->failed)
-		cursor->connection->renew = true;
-	mt_connection_release(cursor->connection);
+	mt_server_cursor_close(&cursor->on_server);
 	bson_destroy(&cursor->first);
-	mt_byte_buffer_free(&cursor->buffer);
-	bson_free(cursor->database);
-	bson_free(cursor->collection);
 	free(cursor);
 }
 
