@@ -58,6 +58,15 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 }
 #endif
 
+/* What an input function says of text that it does not read, and its end: softly
+ * where it was asked so, which is possible since 16. */
+#if PG_VERSION_NUM >= 160000
+#define mt_compat_input_error(fcinfo, rest) \
+	ereturn((fcinfo)->context, (Datum) 0, rest)
+#else
+#define mt_compat_input_error(fcinfo, rest) ereport(ERROR, rest)
+#endif
+
 /* A path of a foreign base relation: 17 and 18 put arguments in between. */
 #if PG_VERSION_NUM >= 180000
 #define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \

@@ -12,6 +12,32 @@ int			mt_guc_max_tails = 32;
 int			mt_guc_ring_size_kb = 64 * 1024;
 int			mt_guc_position_store_ms = 10000;
 bool		mt_guc_enable_pushdown = true;
+bool		mt_guc_enable_filter = true;
+bool		mt_guc_enable_sort = true;
+bool		mt_guc_enable_limit = true;
+bool		mt_guc_enable_aggregate = true;
+bool		mt_guc_enable_join = true;
+bool		mt_guc_enable_projection = true;
+bool		mt_guc_enable_parallel = true;
+
+/* What a session may leave to MongoDB. */
+static const struct
+{
+	const char *name;
+	const char *what;
+	bool	   *variable;
+}			switches[] =
+{
+	{"mongo_tail.enable_pushdown", "Lets MongoDB do what it can of queries on collections; off switches all the others off.",
+	&mt_guc_enable_pushdown},
+	{"mongo_tail.enable_filter", "Lets conditions on collections restrict what MongoDB sends.", &mt_guc_enable_filter},
+	{"mongo_tail.enable_sort", "Lets MongoDB sort.", &mt_guc_enable_sort},
+	{"mongo_tail.enable_limit", "Lets MongoDB send only the rows of LIMIT and OFFSET.", &mt_guc_enable_limit},
+	{"mongo_tail.enable_aggregate", "Lets MongoDB aggregate and group.", &mt_guc_enable_aggregate},
+	{"mongo_tail.enable_join", "Lets MongoDB join collections.", &mt_guc_enable_join},
+	{"mongo_tail.enable_projection", "Lets MongoDB send only the fields that are needed.", &mt_guc_enable_projection},
+	{"mongo_tail.enable_parallel", "Lets several processes read one collection.", &mt_guc_enable_parallel},
+};
 
 void
 mt_guc_define(void)
@@ -31,10 +57,9 @@ mt_guc_define(void)
 							NULL,
 							&mt_guc_position_store_ms, 10000, 100, 3600 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomBoolVariable("mongo_tail.enable_pushdown",
-							 "Lets conditions on collections restrict what MongoDB sends.",
-							 "Every condition is checked here as well, so the answers are the same without it.",
-							 &mt_guc_enable_pushdown, true,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+	for (size_t i = 0; i < lengthof(switches); i++)
+		DefineCustomBoolVariable(switches[i].name, switches[i].what,
+								 "The answers are the same without it.",
+								 switches[i].variable, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("mongo_tail");
 }

@@ -8,7 +8,14 @@
 extern int	mt_guc_max_tails;	/* slots for tailers in shared memory */
 extern int	mt_guc_ring_size_kb;	/* default size of a ring's data, kB */
 extern int	mt_guc_position_store_ms;	/* how often a tailer stores its resume time */
-extern bool mt_guc_enable_pushdown; /* send conditions to MongoDB */
+extern bool mt_guc_enable_pushdown; /* leave anything to MongoDB: off switches all of these off */
+extern bool mt_guc_enable_filter;
+extern bool mt_guc_enable_sort;
+extern bool mt_guc_enable_limit;
+extern bool mt_guc_enable_aggregate;
+extern bool mt_guc_enable_join;
+extern bool mt_guc_enable_projection;
+extern bool mt_guc_enable_parallel;
 
 extern void mt_guc_define(void);
 

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "base/tail_state.h"
+#include "fdw/import_comments.h"
 #include "guc.h"
 #include "worker/launcher.h"
 
@@ -17,11 +18,13 @@ extern PGDLLEXPORT void _PG_init(void);
 
 /*
  * Tails need the library preloaded: shared memory and the launcher can be had
- * only then.  Loaded later it still converts and compares its types.
+ * only then.  Loaded later it still converts and compares its types, and reads
+ * collections.
  */
 void
 _PG_init(void)
 {
+	mt_import_comments_install();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	mt_guc_define();

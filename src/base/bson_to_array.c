@@ -61,14 +61,21 @@ collect_element(ArrayBuild *build, const MtElement *element, int depth)
 	{
 		if (build->is_leaf_known && depth == build->n_dimensions - 1)
 			return not_rectangular(build);
-		return collect(build, mt_element_value(element), depth + 1);
+		result = collect(build, mt_element_value(element), depth + 1);
+		/* one of an element, not of the array's shape */
+		if (result == MT_CONVERT_MISMATCH && build->target->mismatch->path != NULL)
+			mt_mismatch_within(build->target->mismatch, build->target, element);
+		return result;
 	}
 	if (depth != build->n_dimensions - 1)
 		return not_rectangular(build);
 	build->is_leaf_known = true;
 	result = mt_convert_value(build->target, element, &value);
 	if (result == MT_CONVERT_MISMATCH)
+	{
+		mt_mismatch_within(build->target->mismatch, build->target, element);
 		return result;
+	}
 	push(build, value, result == MT_CONVERTED_NULL);
 	return MT_CONVERTED;
 }

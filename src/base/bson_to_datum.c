@@ -10,17 +10,21 @@
  *	Decimal128					numeric: see bson_to_number.c
  *	string, symbol				text, varchar(n), char(n): not if it is longer than n;
  *								enums, by label; citext, inet and other types that
- *								PostgreSQL reads from text
- *	ObjectId					text types, its 24 hex digits; bytea, its 12 bytes
+ *								PostgreSQL reads from text; name and "char", if it fits
+ *	ObjectId					mongo_tail.objectid; text types, its 24 hex digits;
+ *								bytea, its 12 bytes
+ *	Timestamp					mongo_tail.cluster_time
  *	binary						bytea, of any subtype; uuid, 16 bytes of subtype 4, or of
  *								3, byte for byte
  *	date						timestamptz; timestamp, in UTC; date, if it is midnight UTC
- *	array						arrays of the above: see bson_to_array.c
- *	document					bytea, as BSON
+ *	array						arrays of any of these: see bson_to_array.c
+ *	document					composite types: see bson_to_composite.c; bytea, as BSON
  *	anything					json, jsonb, as relaxed Extended JSON
  *
  * Everything else is a mismatch: a number in text, a uuid kept as a string, a
- * date that PostgreSQL cannot hold, a string with a NUL or ill-formed UTF-8.
+ * date that PostgreSQL cannot hold, a string with a NUL or ill-formed UTF-8,
+ * and what only json and jsonb tell: regular expressions, code, dbPointers,
+ * minKey and maxKey.  A mismatch in an array or a document is one of the whole.
  * Types that PostgreSQL reads from text have the last word on what they
  * accept; before PostgreSQL 16 what they refuse is their own error, also under
  * on_mismatch 'null'.  A violated domain is an error always.
@@ -36,29 +40,17 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 #include "utils/uuid.h"
 
 #include "base/bson_to_datum.h"
 #include "base/datum_target.h"
+#include "base/objectid.h"
 #include "compat.h"
 
-#define OBJECTID_BYTES	12
 #define UUID_OLD		3
 #define UUID_STANDARD	4
 #define BINARY_OLD		2
-
-/* Bytes of a value, or an _id, that an error shows. */
-#define SHOWN_BYTES		200
-
-struct MtColumnConverter
-{
-	MtColumnTarget target;
-	MtValueTarget *value;
-	MtMismatch	mismatch;
-	bool		may_throw;		/* a domain or an input function has the last word */
-	MtJsonbBuilder *errors;		/* of _id and values; NULL: none yet */
-	MemoryContext context;
-};
 
 /* ---- text ---- */
 
@@ -73,9 +65,7 @@ server_text(MtValueTarget *target, const MtElement *element, char **text)
 
 	if (element->type == MT_BSON_OBJECTID)
 	{
-		*text = palloc(OBJECTID_BYTES * 2 + 1);
-		hex_encode((const char *) element->value, OBJECTID_BYTES, *text);
-		(*text)[OBJECTID_BYTES * 2] = '\0';
+		*text = mt_objectid_text((const MtObjectId *) element->value, palloc(MT_OBJECTID_DIGITS + 1));
 		return MT_CONVERTED;
 	}
 	if (element->type != MT_BSON_STRING && element->type != MT_BSON_SYMBOL)
@@ -119,6 +109,39 @@ convert_text(MtValueTarget *target, const MtElement *element, Datum *value)
 		bytes += pad;
 	}
 	*value = PointerGetDatum(cstring_to_text_with_len(text, (int) bytes));
+	return MT_CONVERTED;
+}
+
+/* Shorter than names of PostgreSQL may be, which are cut elsewhere. */
+static MtConvertResult
+convert_name(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	char	   *text;
+	Name		name;
+	MtConvertResult result = server_text(target, element, &text);
+
+	if (result != MT_CONVERTED)
+		return result;
+	if (strlen(text) >= NAMEDATALEN)
+		return mt_mismatch(target, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "for which it is too long");
+	name = palloc0(sizeof *name);
+	strcpy(NameStr(*name), text);
+	*value = NameGetDatum(name);
+	return MT_CONVERTED;
+}
+
+/* "char" is one byte. */
+static MtConvertResult
+convert_char(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	char	   *text;
+	MtConvertResult result = server_text(target, element, &text);
+
+	if (result != MT_CONVERTED)
+		return result;
+	if (strlen(text) != 1)
+		return mt_mismatch(target, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "which is one byte");
+	*value = CharGetDatum(text[0]);
 	return MT_CONVERTED;
 }
 
@@ -208,6 +231,19 @@ convert_uuid(MtValueTarget *target, const MtElement *element, Datum *value)
 }
 
 static MtConvertResult
+convert_objectid(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	MtObjectId *objectid;
+
+	if (element->type != MT_BSON_OBJECTID)
+		return mt_mismatch(target, ERRCODE_INVALID_CHARACTER_VALUE_FOR_CAST, "which reads only ObjectIds");
+	objectid = palloc(sizeof *objectid);
+	memcpy(objectid->bytes, element->value, MT_OBJECTID_BYTES);
+	*value = MtObjectIdGetDatum(objectid);
+	return MT_CONVERTED;
+}
+
+static MtConvertResult
 convert_bool(MtValueTarget *target, const MtElement *element, Datum *value)
 {
 	if (element->type != MT_BSON_BOOL)
@@ -248,6 +284,15 @@ convert_timestamp(MtValueTarget *target, const MtElement *element, Datum *value)
 }
 
 static MtConvertResult
+convert_cluster_time(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	if (element->type != MT_BSON_TIMESTAMP)
+		return mt_mismatch(target, ERRCODE_INVALID_CHARACTER_VALUE_FOR_CAST, "which reads only Timestamps");
+	*value = UInt64GetDatum(mt_le64(element->value));
+	return MT_CONVERTED;
+}
+
+static MtConvertResult
 convert_date(MtValueTarget *target, const MtElement *element, Datum *value)
 {
 	int64		timestamp = 0;
@@ -274,9 +319,8 @@ only_value(Jsonb *object)
 	return JsonbValueToJsonb(&value);
 }
 
-/* An element's value as jsonb, in the builder's buffer or the current context. */
-static Jsonb *
-element_jsonb(MtJsonbBuilder *builder, const MtElement *element)
+Jsonb *
+mt_element_jsonb(MtJsonbBuilder *builder, const MtElement *element)
 {
 	if (element->type == MT_BSON_DOCUMENT)
 		return mt_bson_to_jsonb(builder, mt_element_value(element));
@@ -286,7 +330,7 @@ element_jsonb(MtJsonbBuilder *builder, const MtElement *element)
 static MtConvertResult
 convert_jsonb(MtValueTarget *target, const MtElement *element, Datum *value)
 {
-	Jsonb	   *jsonb = element_jsonb(target->jsonb, element);
+	Jsonb	   *jsonb = mt_element_jsonb(target->jsonb, element);
 
 	if (target->is_element && element->type == MT_BSON_DOCUMENT)
 		jsonb = (Jsonb *) memcpy(palloc(VARSIZE(jsonb)), jsonb, VARSIZE(jsonb));
@@ -294,16 +338,12 @@ convert_jsonb(MtValueTarget *target, const MtElement *element, Datum *value)
 	return MT_CONVERTED;
 }
 
-static char *
-jsonb_text(Jsonb *jsonb)
-{
-	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-}
-
 static MtConvertResult
 convert_json(MtValueTarget *target, const MtElement *element, Datum *value)
 {
-	*value = CStringGetTextDatum(jsonb_text(element_jsonb(target->jsonb, element)));
+	Jsonb	   *jsonb = mt_element_jsonb(target->jsonb, element);
+
+	*value = CStringGetTextDatum(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb)));
 	return MT_CONVERTED;
 }
 
@@ -340,6 +380,8 @@ static const struct
 	{TEXTOID, convert_text},
 	{VARCHAROID, convert_text},
 	{BPCHAROID, convert_text},
+	{NAMEOID, convert_name},
+	{CHAROID, convert_char},
 	{BYTEAOID, convert_bytea},
 	{UUIDOID, convert_uuid},
 	{TIMESTAMPTZOID, convert_timestamp},
@@ -349,14 +391,54 @@ static const struct
 	{JSONBOID, convert_jsonb},
 };
 
-/* Types whose input functions change what they read, or that mean something
- * only inside PostgreSQL. */
-static const Oid refused_types[] = {
-	NAMEOID, CHAROID, INTERVALOID, CASHOID, TIMEOID, TIMETZOID, OIDOID, TIDOID, XIDOID, CIDOID,
-	INT2VECTOROID, OIDVECTOROID
+#define HINT_INTERNAL	"It means something only inside PostgreSQL. Declare the column as bigint or text."
+#define HINT_DEFAULT	"Declare it as jsonb or text, and cast it in the query."
+
+/* Types whose input functions change what they read, that mean something only
+ * inside PostgreSQL, or that nothing in BSON is like. */
+static const struct
+{
+	Oid			type;
+	const char *hint;
+}			refused_types[] =
+{
+	{INTERVALOID, "Declare the column as the number or the text that the field holds, and make the interval of it in the query."},
+	{TIMEOID, "Declare the column as timestamptz or text, whichever the field holds, and cast it in the query."},
+	{TIMETZOID, "Declare the column as timestamptz or text, whichever the field holds, and cast it in the query."},
+	{CASHOID, "Declare the column as numeric, and cast it in the query."},
+	{OIDOID, HINT_INTERNAL},
+	{TIDOID, HINT_INTERNAL},
+	{XIDOID, HINT_INTERNAL},
+	{XID8OID, HINT_INTERNAL},
+	{CIDOID, HINT_INTERNAL},
+	{INT2VECTOROID, HINT_INTERNAL},
+	{OIDVECTOROID, HINT_INTERNAL},
+	{REGPROCOID, HINT_INTERNAL},
+	{REGPROCEDUREOID, HINT_INTERNAL},
+	{REGOPEROID, HINT_INTERNAL},
+	{REGOPERATOROID, HINT_INTERNAL},
+	{REGCLASSOID, HINT_INTERNAL},
+	{REGCOLLATIONOID, HINT_INTERNAL},
+	{REGTYPEOID, HINT_INTERNAL},
+	{REGROLEOID, HINT_INTERNAL},
+	{REGNAMESPACEOID, HINT_INTERNAL},
+	{REGCONFIGOID, HINT_INTERNAL},
+	{REGDICTIONARYOID, HINT_INTERNAL},
+	{ACLITEMOID, HINT_INTERNAL},
+	{PG_LSNOID, HINT_INTERNAL},
+	{PG_SNAPSHOTOID, HINT_INTERNAL},
 };
 
-/* What converts to a base type that is no array; NULL when nothing does. */
+static const char *
+refusal_hint(Oid type)
+{
+	for (size_t i = 0; i < lengthof(refused_types); i++)
+		if (refused_types[i].type == type)
+			return refused_types[i].hint;
+	return HINT_DEFAULT;
+}
+
+/* What converts to a base type; NULL when nothing does. */
 static MtConvertFunction
 find_conversion(Oid type)
 {
@@ -364,56 +446,87 @@ find_conversion(Oid type)
 		if (conversions[i].type == type)
 			return conversions[i].convert;
 	for (size_t i = 0; i < lengthof(refused_types); i++)
-		if (refused_types[i] == type)
+		if (refused_types[i].type == type)
 			return NULL;
+	if (OidIsValid(get_base_element_type(type)))
+		return mt_convert_array;
 	switch (get_typtype(type))
 	{
+		case TYPTYPE_COMPOSITE:
+			return mt_convert_composite;
 		case TYPTYPE_ENUM:
 			return convert_enum;
 		case TYPTYPE_BASE:
-			return convert_by_input;
+			if (type == mt_objectid_type())
+				return convert_objectid;
+			return type == mt_cluster_time_type() ? convert_cluster_time : convert_by_input;
 		default:
 			return NULL;
 	}
 }
 
+static void
+refuse(const MtColumnTarget *target, Oid type, const char *attribute)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 attribute == NULL ?
+			 errmsg("column \"%s\" has type %s, which no BSON value converts to", target->column,
+					format_type_be(target->type)) :
+			 errmsg("column \"%s\" has type %s, whose attribute \"%s\" has type %s, which no BSON value converts to",
+					target->column, format_type_be(target->type), attribute, format_type_be(type)),
+			 errhint("%s", refusal_hint(type))));
+}
+
+/* Check a type and what it is made of; no composite type holds itself. */
+static void
+check_type(const MtColumnTarget *target, Oid type, const char *attribute)
+{
+	Oid			base = getBaseType(type);
+	MtConvertFunction convert = find_conversion(base);
+	TupleDesc	descriptor;
+
+	if (convert == NULL)
+		refuse(target, base, attribute);
+	if (convert == mt_convert_array)
+		check_type(target, get_base_element_type(base), attribute);
+	if (convert != mt_convert_composite)
+		return;
+	descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+	for (int i = 0; i < descriptor->natts; i++)
+		if (!TupleDescAttr(descriptor, i)->attisdropped)
+			check_type(target, TupleDescAttr(descriptor, i)->atttypid, NameStr(TupleDescAttr(descriptor, i)->attname));
+}
+
 void
 mt_column_target_check(const MtColumnTarget *target)
 {
-	Oid			type = getBaseType(target->type);
-	Oid			element = get_base_element_type(type);
-
-	if (OidIsValid(element) && type != INT2VECTOROID && type != OIDVECTOROID)
-		type = getBaseType(element);
-	if (find_conversion(type) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("column \"%s\" has type %s, which no BSON value converts to", target->column,
-						format_type_be(target->type)),
-				 errhint("Declare it as jsonb or text, and cast it in the query.")));
+	check_type(target, target->type, NULL);
 }
 
-static MtValueTarget *
-prepare_target(MtColumnConverter *converter, Oid type, int32 typmod, bool is_element)
+MtValueTarget *
+mt_target_prepare(MtMismatch *mismatch, Oid type, int32 typmod, bool is_element)
 {
 	MtValueTarget *target = palloc0(sizeof *target);
-	Oid			element_type;
 
 	target->typmod = typmod;
 	target->type = getBaseTypeAndTypmod(type, &target->typmod);
 	target->domain = target->type != type ? type : InvalidOid;
 	target->context = CurrentMemoryContext;
-	target->mismatch = &converter->mismatch;
+	target->mismatch = mismatch;
 	target->is_element = is_element;
 	get_typlenbyvalalign(target->type, &target->typlen, &target->typbyval, &target->typalign);
-	element_type = get_base_element_type(target->type);
-	if (OidIsValid(element_type) && !is_element)
-	{
-		target->convert = mt_convert_array;
-		target->element = prepare_target(converter, element_type, target->typmod, true);
-		return target;
-	}
 	target->convert = find_conversion(target->type);
+	target->may_throw = OidIsValid(target->domain) || target->convert == convert_by_input;
+	if (target->convert == mt_convert_array)
+	{
+		/* An array can be an element only as a domain, which is one value. */
+		target->holds_arrays = true;
+		target->element = mt_target_prepare(mismatch, get_base_element_type(target->type), target->typmod, true);
+		target->may_throw |= target->element->may_throw;
+	}
+	if (target->convert == mt_convert_composite)
+		mt_prepare_composite(target);
 	if (target->convert == convert_by_input)
 	{
 		Oid			input;
@@ -431,12 +544,6 @@ prepare_target(MtColumnConverter *converter, Oid type, int32 typmod, bool is_ele
 	return target;
 }
 
-static bool
-may_throw(const MtValueTarget *target)
-{
-	return OidIsValid(target->domain) || target->convert == convert_by_input;
-}
-
 MtColumnConverter *
 mt_column_converter_create(const MtColumnTarget *target)
 {
@@ -445,115 +552,10 @@ mt_column_converter_create(const MtColumnTarget *target)
 	mt_column_target_check(target);
 	converter->target = *target;
 	converter->context = CurrentMemoryContext;
-	converter->value = prepare_target(converter, target->type, target->typmod, false);
-	converter->may_throw = may_throw(converter->value) ||
-		(converter->value->element != NULL && may_throw(converter->value->element));
+	converter->mismatch.is_told = !target->null_on_mismatch;
+	converter->value = mt_target_prepare(&converter->mismatch, target->type, target->typmod, false);
+	converter->may_throw = converter->value->may_throw;
 	return converter;
-}
-
-/* ---- mismatches ---- */
-
-static const char *
-type_name(uint8 type)
-{
-	switch (type)
-	{
-		case MT_BSON_DOUBLE:
-			return "double";
-		case MT_BSON_STRING:
-			return "string";
-		case MT_BSON_DOCUMENT:
-			return "document";
-		case MT_BSON_ARRAY:
-			return "array";
-		case MT_BSON_BINARY:
-			return "binary";
-		case MT_BSON_OBJECTID:
-			return "ObjectId";
-		case MT_BSON_BOOL:
-			return "boolean";
-		case MT_BSON_DATE:
-			return "date";
-		case MT_BSON_REGEX:
-			return "regular expression";
-		case MT_BSON_DBPOINTER:
-			return "dbPointer";
-		case MT_BSON_CODE:
-		case MT_BSON_CODE_W_SCOPE:
-			return "code";
-		case MT_BSON_SYMBOL:
-			return "symbol";
-		case MT_BSON_INT32:
-			return "int32";
-		case MT_BSON_TIMESTAMP:
-			return "Timestamp";
-		case MT_BSON_INT64:
-			return "int64";
-		case MT_BSON_DECIMAL128:
-			return "Decimal128";
-		case MT_BSON_MINKEY:
-			return "minKey";
-		case MT_BSON_MAXKEY:
-			return "maxKey";
-		default:
-			return "unknown BSON type";
-	}
-}
-
-/* An element as relaxed Extended JSON, cut if it is long. */
-static char *
-shown_value(MtColumnConverter *converter, const MtElement *element)
-{
-	char	   *text;
-	int			bytes;
-
-	if (converter->errors == NULL)
-		converter->errors = mt_jsonb_builder_create(converter->context);
-	text = jsonb_text(element_jsonb(converter->errors, element));
-	bytes = (int) strlen(text);
-	if (bytes <= SHOWN_BYTES)
-		return text;
-	return psprintf("%.*s...", pg_mbcliplen(text, bytes, SHOWN_BYTES), text);
-}
-
-/* " with _id 1", or nothing when there is none. */
-static char *
-with_id(MtColumnConverter *converter, const MtDocumentOrigin *origin)
-{
-	MtElement	id;
-	MtWalk		walk = {origin->key.data, origin->key.data + origin->key.len};
-
-	if (origin->key.len == 0)
-		return "";
-	if (origin->key_is_element ? mt_walk_next(&walk, &id) != MT_WALK_ELEMENT :
-		mt_bson_find(origin->key, "_id", 3, &id) != MT_WALK_ELEMENT)
-		return "";
-	return psprintf(" with _id %s", shown_value(converter, &id));
-}
-
-/* "shop.flights", in the database's encoding */
-static char *
-shown_namespace(const MtDocumentOrigin *origin)
-{
-	char	   *utf8 = pnstrdup((const char *) origin->namespace.data, origin->namespace.len);
-
-	return pg_any_to_server(utf8, (int) origin->namespace.len, PG_UTF8);
-}
-
-static void
-report_mismatch(MtColumnConverter *converter, const MtElement *element, const MtDocumentOrigin *origin)
-{
-	const MtColumnTarget *target = &converter->target;
-
-	ereport(ERROR,
-			(errcode(converter->mismatch.sqlstate),
-			 errmsg("cannot convert field \"%s\" of a document of \"%s\" to column \"%s\"",
-					target->field, shown_namespace(origin), target->column),
-			 errdetail("In the document%s it is the %s %s; the column has type %s, %s.",
-					   with_id(converter, origin), type_name(element->type), shown_value(converter, element),
-					   format_type_with_typemod(target->type, target->typmod), converter->mismatch.reason),
-			 errhint("Declare the column with a type that holds every value, as jsonb does, "
-					 "or set option on_mismatch 'null' to read NULL instead.")));
 }
 
 /* ---- converting ---- */
@@ -571,8 +573,8 @@ conversion_error_context(void *arg)
 	Conversion *conversion = arg;
 
 	errcontext("conversion of field \"%s\" of the document%s of \"%s\" to column \"%s\"",
-			   conversion->converter->target.field, with_id(conversion->converter, conversion->origin),
-			   shown_namespace(conversion->origin), conversion->converter->target.column);
+			   conversion->converter->target.field, mt_shown_id(conversion->converter, conversion->origin),
+			   mt_shown_namespace(conversion->origin), conversion->converter->target.column);
 }
 
 static bool
@@ -584,7 +586,7 @@ convert(MtColumnConverter *converter, const MtElement *element, const MtDocument
 			return true;
 		case MT_CONVERT_MISMATCH:
 			if (!converter->target.null_on_mismatch)
-				report_mismatch(converter, element, origin);
+				mt_mismatch_report(converter, element, origin);
 			/* A domain may refuse even that. */
 			return mt_convert_value(converter->value, NULL, value) == MT_CONVERTED;
 		default:

@@ -2,9 +2,9 @@
  * collection_reader.c
  *		Read the documents of a collection.
  *
- * The connection is kept from one find to the next, for rescans.  Cursor and
- * connection belong to the memory context that the reader was made in, so that
- * an error anywhere in the statement closes both.
+ * A connection is leased for each command, and given back as soon as its last
+ * document has been read.  Cursor and lease belong to the memory context that
+ * the reader was made in, so that an error anywhere in the statement ends both.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "base/collection_reader.h"
 #include "base/options.h"
 #include "base/remote.h"
+#include "base/remote_lease.h"
 #include "mongo/find_cursor.h"
 
 /* How long an estimate is good, and how many are kept. */
@@ -28,13 +29,12 @@ struct MtCollectionReader
 	MtServerOptions *server;
 	char	   *server_name;
 	char	   *what;			/* for errors */
-	MemoryContext context;
-	MtConnection *connection;	/* NULL: not yet */
-	MtFindCursor *cursor;		/* NULL: no find is under way */
+	MtRemoteLease *lease;
+	MtFindCursor *cursor;		/* NULL: nothing is under way */
 	bool		in_driver;		/* the driver is on the stack */
 	bool		in_batch;
 	MtWalk		walk;			/* over the batch */
-	uint64		finds;
+	uint64		commands;
 	uint64		batches;
 	uint64		documents;
 };
@@ -48,8 +48,10 @@ close_cursor(MtCollectionReader *reader)
 	reader->in_batch = false;
 
 	/* A process that exits while it waits is in the middle of it. */
-	if (!reader->in_driver)
-		mt_find_cursor_close(cursor);
+	if (reader->in_driver)
+		return;
+	mt_find_cursor_close(cursor);
+	mt_remote_lease_return(reader->lease);
 }
 
 static void
@@ -66,7 +68,7 @@ mt_collection_reader_create(const MtCollectionName *name)
 	char	   *shown = psprintf("%s.%s", name->database, name->collection);
 
 	reader->name = name;
-	reader->context = CurrentMemoryContext;
+	reader->lease = mt_remote_lease_create(name->serverid, name->userid);
 	reader->server = mt_options_server(name->serverid);
 	reader->server_name = GetForeignServer(name->serverid)->servername;
 	reader->what = psprintf("read collection \"%s\"",
@@ -77,28 +79,50 @@ mt_collection_reader_create(const MtCollectionName *name)
 	return reader;
 }
 
+/*
+ * Run a command.  On a connection that had stood idle an error may mean no more
+ * than that: that its server was restarted, or is the primary no longer.  None
+ * of its documents has been seen, so it is tried again with a new one.
+ */
+static bool
+open_cursor(MtCollectionReader *reader, const MtFindCursorOptions *options, MtMongoError *error)
+{
+	MtConnection *connection;
+	bool		was_used;
+	bool		afresh = false;
+
+	for (;;)
+	{
+		connection = mt_remote_lease_connection(reader->lease, afresh, &was_used);
+		reader->in_driver = true;
+		reader->cursor = mt_find_cursor_open(connection, options, error);
+		reader->in_driver = false;
+		if (reader->cursor != NULL)
+			return true;
+		if (error->interrupted || !was_used || !(error->network || error->resumable))
+			break;
+		afresh = true;
+	}
+	mt_remote_lease_return(reader->lease);
+	return false;
+}
+
 void
-mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simple_collation)
+mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
 {
 	MtFindCursorOptions options;
 	MtMongoError error;
 
 	mt_collection_reader_end(reader);
-	if (reader->connection == NULL)
-		reader->connection = mt_remote_open(reader->name->serverid, reader->name->userid, reader->context);
 	memset(&options, 0, sizeof options);
 	options.database = reader->name->database;
 	options.collection = reader->name->collection;
-	options.filter = filter;
-	options.simple_collation = simple_collation;
+	options.command = command;
 	options.batch_size = reader->server->batch_size;
 	options.read_concern_local = reader->server->read_concern_local;
-	reader->in_driver = true;
-	reader->cursor = mt_find_cursor_open(reader->connection, &options, &error);
-	reader->in_driver = false;
-	if (reader->cursor == NULL)
+	if (!open_cursor(reader, &options, &error))
 		mt_remote_error(&error, reader->server_name, reader->what);
-	reader->finds++;
+	reader->commands++;
 }
 
 /* False: the cursor is at its end. */
@@ -162,10 +186,10 @@ mt_collection_reader_end(MtCollectionReader *reader)
 }
 
 void
-mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *finds, uint64 *batches,
+mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *commands, uint64 *batches,
 							uint64 *documents)
 {
-	*finds = reader->finds;
+	*commands = reader->commands;
 	*batches = reader->batches;
 	*documents = reader->documents;
 }
@@ -185,12 +209,19 @@ ask_for_count(const MtCollectionName *name)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mongo_tail estimate",
 												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MtRemoteLease *lease = mt_remote_lease_create(name->serverid, name->userid);
 	MtMongoError error;
 	int64_t		count;
+	bool		was_used;
 	bool		ok;
 
-	ok = mt_find_estimated_count(mt_remote_open(name->serverid, name->userid, context),
+	ok = mt_find_estimated_count(mt_remote_lease_connection(lease, false, &was_used),
 								 name->database, name->collection, &count, &error);
+	if (!ok && was_used && !error.interrupted && (error.network || error.resumable))
+		ok = mt_find_estimated_count(mt_remote_lease_connection(lease, true, &was_used),
+									 name->database, name->collection, &count, &error);
+	MemoryContextSwitchTo(old);
 	if (!ok && error.interrupted)
 		mt_remote_error(&error, GetForeignServer(name->serverid)->servername, "estimate a collection");
 	MemoryContextDelete(context);
@@ -221,13 +252,13 @@ mt_collection_estimate(const MtCollectionName *name, Oid relid)
 }
 
 char *
-mt_collection_filter_text(MtSlice filter)
+mt_collection_document_text(MtSlice document)
 {
 	bson_t		bson;
 	char	   *json;
 	char	   *text;
 
-	if (!bson_init_static(&bson, filter.data, filter.len) ||
+	if (!bson_init_static(&bson, document.data, document.len) ||
 		(json = bson_as_relaxed_extended_json(&bson, NULL)) == NULL)
 		return "?";
 	text = pstrdup(json);

@@ -1,7 +1,8 @@
 /*
  * collection_reader.h
- *		Read the documents of a collection: a connection, one find after
- *		another on it, driver errors as PostgreSQL errors.
+ *		Read the documents of a collection, or what a pipeline makes of them: a
+ *		connection, one command after another on it, driver errors as PostgreSQL
+ *		errors.
  */
 #ifndef MT_COLLECTION_READER_H
 #define MT_COLLECTION_READER_H
@@ -27,18 +28,18 @@ typedef struct MtCollectionReader MtCollectionReader;
  */
 extern MtCollectionReader *mt_collection_reader_create(const MtCollectionName *name);
 
-/* Begin a find, which ends one that is under way. */
-extern void mt_collection_reader_find(MtCollectionReader *reader, MtSlice filter, bool simple_collation);
+/* Run a find or aggregate (see MtFindCursorOptions), which ends what is under way. */
+extern void mt_collection_reader_run(MtCollectionReader *reader, MtSlice command);
 
 /* The next document, valid until the next call; false: no more.  Throws on
  * every error of the cursor. */
 extern bool mt_collection_reader_next(MtCollectionReader *reader, MtSlice *document);
 
-/* End the find, if there is one, and tell MongoDB. */
+/* End what is under way, if anything, and tell MongoDB. */
 extern void mt_collection_reader_end(MtCollectionReader *reader);
 
-/* Over all finds. */
-extern void mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *finds,
+/* Over all commands. */
+extern void mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *commands,
 										uint64 *batches, uint64 *documents);
 
 /*
@@ -47,7 +48,7 @@ extern void mt_collection_reader_counts(const MtCollectionReader *reader, uint64
  */
 extern double mt_collection_estimate(const MtCollectionName *name, Oid relid);
 
-/* A filter as relaxed Extended JSON, in the database's encoding. */
-extern char *mt_collection_filter_text(MtSlice filter);
+/* A document as relaxed Extended JSON, in the database's encoding. */
+extern char *mt_collection_document_text(MtSlice document);
 
 #endif							/* MT_COLLECTION_READER_H */

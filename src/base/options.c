@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include <limits.h>
+#include <math.h>
 
 #include "access/htup_details.h"
 #include "access/reloptions.h"
@@ -32,7 +33,9 @@
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
+#include "base/extended_json.h"
 #include "base/options.h"
+#include "guc.h"
 #include "mongo/connection.h"
 #include "mongo/uri.h"
 
@@ -48,11 +51,43 @@ typedef enum OptionType
 	OPTION_MS,					/* milliseconds, or with a unit ('5s'): int */
 	OPTION_COUNT,				/* int */
 	OPTION_BOOL,				/* bool */
-	OPTION_READ_CONCERN,		/* bool: local? */
-	OPTION_RELATION,			/* MtTableRelation */
+	OPTION_SWITCH,				/* a boolean that may be left to others: MtSwitch */
+	OPTION_COST,				/* the planner's, from 0: double */
+	OPTION_WORD,				/* one of words: an enum, or the like of it: int */
 	OPTION_DATABASE,			/* the name of a database: char * */
-	OPTION_MISMATCH				/* MtOnMismatch */
+	OPTION_FILTER,				/* a document in Extended JSON: char * */
+	OPTION_PIPELINE				/* an array of stages in Extended JSON: char * */
 } OptionType;
+
+/* What an option of type OPTION_WORD may be; the last one has no text. */
+typedef struct Word
+{
+	const char *text;
+	int			value;
+} Word;
+
+static const Word mismatches[] = {
+	{"error", MT_MISMATCH_ERROR}, {"null", MT_MISMATCH_NULL}, {NULL, 0}
+};
+static const Word relations[] = {
+	{"collection", MT_TABLE_COLLECTION}, {"changes", MT_TABLE_CHANGES}, {NULL, 0}
+};
+static const Word tail_read_concerns[] = {
+	{"majority", MT_READ_CONCERN_MAJORITY}, {"local", MT_READ_CONCERN_LOCAL}, {NULL, 0}
+};
+static const Word read_concerns[] = {
+	{"majority", MT_READ_CONCERN_MAJORITY}, {"local", MT_READ_CONCERN_LOCAL},
+	{"available", MT_READ_CONCERN_AVAILABLE}, {"linearizable", MT_READ_CONCERN_LINEARIZABLE}, {NULL, 0}
+};
+static const Word read_preferences[] = {
+	{"primary", MT_READ_PRIMARY}, {"primaryPreferred", MT_READ_PRIMARY_PREFERRED},
+	{"secondary", MT_READ_SECONDARY}, {"secondaryPreferred", MT_READ_SECONDARY_PREFERRED},
+	{"nearest", MT_READ_NEAREST}, {NULL, 0}
+};
+static const Word consistencies[] = {
+	{"cursor", MT_CONSISTENCY_CURSOR}, {"statement", MT_CONSISTENCY_STATEMENT},
+	{"transaction", MT_CONSISTENCY_TRANSACTION}, {NULL, 0}
+};
 
 typedef struct Option
 {
@@ -62,32 +97,39 @@ typedef struct Option
 	size_t		offset;			/* in the object's structure */
 	int			min;			/* of numbers */
 	int			max;
+	const Word *words;
+	bool		collections_only;	/* a table of changes cannot have it */
 } Option;
 
-#define SERVER(name, type, min, max) \
-	{#name, ForeignServerRelationId, type, offsetof(MtServerOptions, name), min, max}
-#define USER(name, type) \
-	{#name, UserMappingRelationId, type, offsetof(MtUserOptions, name), 0, 0}
-#define TABLE(name, type) \
-	{#name, ForeignTableRelationId, type, offsetof(MtTableOptions, name), 0, 0}
-#define COLUMN(name, type) \
-	{#name, AttributeRelationId, type, offsetof(MtColumnOptions, name), 0, 0}
+#define OPTION(option, on, structure, kind, ...) \
+	{.name = #option, .catalog = on, .type = kind, .offset = offsetof(structure, option), __VA_ARGS__}
+#define SERVER(name, type, ...)	OPTION(name, ForeignServerRelationId, MtServerOptions, type, __VA_ARGS__)
+#define USER(name, type, ...)	OPTION(name, UserMappingRelationId, MtUserOptions, type, __VA_ARGS__)
+#define TABLE(name, type, ...)	OPTION(name, ForeignTableRelationId, MtTableOptions, type, __VA_ARGS__)
+#define COLUMN(name, type, ...)	OPTION(name, AttributeRelationId, MtColumnOptions, type, __VA_ARGS__)
+
+/* Of a server and of a table, which has the last word. */
+#define SWITCH(name) \
+	SERVER(name, OPTION_SWITCH), TABLE(name, OPTION_SWITCH, .collections_only = true)
 
 static const Option options[] = {
-	SERVER(uri, OPTION_URI, 0, 0),
-	SERVER(connect_timeout_ms, OPTION_MS, 1, INT_MAX),
-	SERVER(await_ms, OPTION_MS, 1, 60 * 60 * 1000),
-	SERVER(batch_size, OPTION_COUNT, 1, 1000000),
-	SERVER(max_backoff_ms, OPTION_MS, 10, 24 * 60 * 60 * 1000),
-	{"read_concern", ForeignServerRelationId, OPTION_READ_CONCERN,
-	offsetof(MtServerOptions, read_concern_local), 0, 0},
-	SERVER(oplog_database, OPTION_TEXT, 0, 0),
-	SERVER(oplog_collection, OPTION_TEXT, 0, 0),
-	SERVER(include_migrate, OPTION_BOOL, 0, 0),
-	SERVER(lookup_batch, OPTION_COUNT, 1, 10000),
-	SERVER(lookup_wait_ms, OPTION_MS, 0, 60 * 1000),
-	SERVER(lookup_connections, OPTION_COUNT, 1, 16),
-	SERVER(on_mismatch, OPTION_MISMATCH, 0, 0),
+	SERVER(uri, OPTION_URI),
+	SERVER(connect_timeout_ms, OPTION_MS, .min = 1, .max = INT_MAX),
+	SERVER(await_ms, OPTION_MS, .min = 1, .max = 60 * 60 * 1000),
+	SERVER(batch_size, OPTION_COUNT, .min = 1, .max = 1000000),
+	SERVER(max_backoff_ms, OPTION_MS, .min = 10, .max = 24 * 60 * 60 * 1000),
+	SERVER(read_concern, OPTION_WORD, .words = tail_read_concerns),
+	SERVER(read_preference, OPTION_WORD, .words = read_preferences),
+	SERVER(read_consistency, OPTION_WORD, .words = consistencies),
+	SERVER(oplog_database, OPTION_TEXT),
+	SERVER(oplog_collection, OPTION_TEXT),
+	SERVER(include_migrate, OPTION_BOOL),
+	SERVER(lookup_batch, OPTION_COUNT, .min = 1, .max = 10000),
+	SERVER(lookup_wait_ms, OPTION_MS, .min = 0, .max = 60 * 1000),
+	SERVER(lookup_connections, OPTION_COUNT, .min = 1, .max = 16),
+	SERVER(on_mismatch, OPTION_WORD, .words = mismatches),
+	SERVER(fdw_startup_cost, OPTION_COST),
+	SERVER(fdw_tuple_cost, OPTION_COST),
 
 	USER(username, OPTION_TEXT),
 	USER(password, OPTION_SECRET),
@@ -96,14 +138,34 @@ static const Option options[] = {
 	USER(tls_certificate_key_file, OPTION_FILE),
 	USER(tls_certificate_key_file_password, OPTION_SECRET),
 
-	TABLE(relation, OPTION_RELATION),
+	TABLE(relation, OPTION_WORD, .words = relations),
 	TABLE(database, OPTION_DATABASE),
 	TABLE(collection, OPTION_TEXT),
-	TABLE(on_mismatch, OPTION_MISMATCH),
+	TABLE(on_mismatch, OPTION_WORD, .words = mismatches),
+	TABLE(filter, OPTION_FILTER, .collections_only = true),
+	TABLE(pipeline, OPTION_PIPELINE, .collections_only = true),
+	TABLE(batch_size, OPTION_COUNT, .min = 1, .max = 1000000, .collections_only = true),
+	TABLE(read_concern, OPTION_WORD, .words = read_concerns, .collections_only = true),
+	TABLE(read_preference, OPTION_WORD, .words = read_preferences, .collections_only = true),
+	TABLE(read_consistency, OPTION_WORD, .words = consistencies, .collections_only = true),
+
+	SWITCH(no_cursor_timeout),
+	SWITCH(allow_disk_use),
+	SWITCH(enable_filter),
+	SWITCH(enable_sort),
+	SWITCH(enable_limit),
+	SWITCH(enable_aggregate),
+	SWITCH(enable_join),
+	SWITCH(enable_projection),
+	SWITCH(enable_parallel),
 
 	COLUMN(field, OPTION_TEXT),
-	COLUMN(on_mismatch, OPTION_MISMATCH),
+	COLUMN(on_mismatch, OPTION_WORD, .words = mismatches),
 };
+
+/* An enum is stored through a pointer to int. */
+StaticAssertDecl(sizeof(MtOnMismatch) == sizeof(int) && sizeof(MtSwitch) == sizeof(int),
+				 "enums are as large as int");
 
 /* Who may use a mechanism.  What is not here, the driver refuses. */
 typedef enum MechanismPrivilege
@@ -247,28 +309,33 @@ parse_flag(const Option *option, const char *value)
 	return result;
 }
 
-static bool
-parse_read_concern(const Option *option, const char *value)
+static double
+parse_cost(const Option *option, const char *value)
 {
-	if (strcmp(value, "majority") != 0 && strcmp(value, "local") != 0)
-		invalid_value(option, value, "Read concerns are \"majority\" and \"local\".");
-	return strcmp(value, "local") == 0;
+	const char *hint = NULL;
+	double		result;
+
+	if (!parse_real(value, &result, 0, &hint) || !(result >= 0) || isinf(result))
+		invalid_value(option, value, hint != NULL ? hint : "It is a number from 0.");
+	return result;
 }
 
-static MtTableRelation
-parse_relation(const Option *option, const char *value)
+static int
+parse_word(const Option *option, const char *value)
 {
-	if (strcmp(value, "changes") != 0 && strcmp(value, "collection") != 0)
-		invalid_value(option, value, "Relations are \"collection\" and \"changes\".");
-	return strcmp(value, "changes") == 0 ? MT_TABLE_CHANGES : MT_TABLE_COLLECTION;
-}
+	StringInfoData hint;
 
-static MtOnMismatch
-parse_mismatch(const Option *option, const char *value)
-{
-	if (strcmp(value, "error") != 0 && strcmp(value, "null") != 0)
-		invalid_value(option, value, "It is \"error\" or \"null\".");
-	return strcmp(value, "null") == 0 ? MT_MISMATCH_NULL : MT_MISMATCH_ERROR;
+	for (const Word *word = option->words; word->text != NULL; word++)
+		if (strcmp(word->text, value) == 0)
+			return word->value;
+	initStringInfo(&hint);
+	for (const Word *word = option->words; word->text != NULL; word++)
+		appendStringInfo(&hint, "%s\"%s\"",
+						 word == option->words ? "It is " : (word + 1)->text == NULL ? " or " : ", ",
+						 word->text);
+	appendStringInfoChar(&hint, '.');
+	invalid_value(option, value, hint.data);
+	return 0;
 }
 
 /* As MongoDB names databases; so it is never a pattern of namespaces either. */
@@ -307,20 +374,49 @@ check_value(const Option *option, const char *value)
 			(void) parse_number(option, value);
 			break;
 		case OPTION_BOOL:
+		case OPTION_SWITCH:
 			(void) parse_flag(option, value);
 			break;
-		case OPTION_READ_CONCERN:
-			(void) parse_read_concern(option, value);
+		case OPTION_COST:
+			(void) parse_cost(option, value);
 			break;
-		case OPTION_RELATION:
-			(void) parse_relation(option, value);
+		case OPTION_WORD:
+			(void) parse_word(option, value);
 			break;
 		case OPTION_DATABASE:
 			check_database(option, value);
 			break;
-		case OPTION_MISMATCH:
-			(void) parse_mismatch(option, value);
+		case OPTION_FILTER:
+			(void) mt_parse_filter(option->name, value);
 			break;
+		case OPTION_PIPELINE:
+			(void) mt_parse_pipeline(option->name, value);
+			break;
+	}
+}
+
+/* Throw when a table of changes has an option of collections. */
+static void
+check_relation(List *list)
+{
+	bool		shows_changes = false;
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		shows_changes |= strcmp(def->defname, "relation") == 0 && strcmp(defGetString(def), "changes") == 0;
+	}
+	foreach(cell, list)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		if (shows_changes && find_option(def->defname, ForeignTableRelationId)->collections_only)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("invalid option \"%s\"", def->defname),
+					 errdetail("It is an option of tables that read a collection, and this one reads changes.")));
 	}
 }
 
@@ -353,6 +449,8 @@ mongo_tail_fdw_validator(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"uri\" is required"),
 				 errhint("For example: OPTIONS (uri 'mongodb://localhost:27017/?replicaSet=rs0').")));
+	if (catalog == ForeignTableRelationId)
+		check_relation(list);
 	PG_RETURN_VOID();
 }
 
@@ -369,6 +467,8 @@ store_value(const Option *option, const char *value, void *to)
 		case OPTION_MECHANISM:
 		case OPTION_FILE:
 		case OPTION_DATABASE:
+		case OPTION_FILTER:
+		case OPTION_PIPELINE:
 			*(char **) field = pstrdup(value);
 			break;
 		case OPTION_MS:
@@ -378,14 +478,14 @@ store_value(const Option *option, const char *value, void *to)
 		case OPTION_BOOL:
 			*(bool *) field = parse_flag(option, value);
 			break;
-		case OPTION_READ_CONCERN:
-			*(bool *) field = parse_read_concern(option, value);
+		case OPTION_SWITCH:
+			*(MtSwitch *) field = parse_flag(option, value) ? MT_SWITCH_ON : MT_SWITCH_OFF;
 			break;
-		case OPTION_RELATION:
-			*(MtTableRelation *) field = parse_relation(option, value);
+		case OPTION_COST:
+			*(double *) field = parse_cost(option, value);
 			break;
-		case OPTION_MISMATCH:
-			*(MtOnMismatch *) field = parse_mismatch(option, value);
+		case OPTION_WORD:
+			*(int *) field = parse_word(option, value);
 			break;
 	}
 }
@@ -422,7 +522,10 @@ mt_options_server(Oid serverid)
 	result->lookup_batch = 1000;
 	result->lookup_wait_ms = 0;
 	result->lookup_connections = 3;
+	result->fdw_startup_cost = -1;
+	result->fdw_tuple_cost = -1;
 	store_list(server->options, ForeignServerRelationId, result);
+	result->read_concern_local = result->read_concern == MT_READ_CONCERN_LOCAL;
 	if (result->uri == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
@@ -471,5 +574,57 @@ mt_options_column(Oid relid, AttrNumber attnum)
 	MtColumnOptions *result = palloc0(sizeof(MtColumnOptions));
 
 	store_list(GetForeignColumnOptions(relid, attnum), AttributeRelationId, result);
+	return result;
+}
+
+/* ---- a table's options over its server's ---- */
+
+static bool
+is_on(MtSwitch table, MtSwitch server, bool otherwise)
+{
+	if (table != MT_SWITCH_DEFAULT)
+		return table == MT_SWITCH_ON;
+	return server != MT_SWITCH_DEFAULT ? server == MT_SWITCH_ON : otherwise;
+}
+
+MtPushdown
+mt_options_pushdown(const MtTableOptions *table)
+{
+	MtServerOptions *server = mt_options_server(table->serverid);
+	MtPushdown	result;
+
+#define ALLOWED(name) \
+	(mt_guc_enable_pushdown && mt_guc_enable_##name && is_on(table->enable_##name, server->enable_##name, true))
+	result.filter = ALLOWED(filter);
+	result.sort = ALLOWED(sort);
+	result.limit = ALLOWED(limit);
+	result.aggregate = ALLOWED(aggregate);
+	result.join = ALLOWED(join);
+	result.projection = ALLOWED(projection);
+	result.parallel = ALLOWED(parallel);
+#undef ALLOWED
+	return result;
+}
+
+MtReadOptions *
+mt_options_read(const MtTableOptions *table)
+{
+	MtServerOptions *server = mt_options_server(table->serverid);
+	MtReadOptions *result = palloc0(sizeof *result);
+
+#define GIVEN(name, otherwise) \
+	(table->name != 0 ? table->name : server->name != 0 ? server->name : (otherwise))
+	result->batch_size = GIVEN(batch_size, 0);
+	result->read_concern = GIVEN(read_concern, MT_READ_CONCERN_MAJORITY);
+	result->read_preference = GIVEN(read_preference, MT_READ_AS_URI);
+	result->read_consistency = GIVEN(read_consistency, MT_CONSISTENCY_CURSOR);
+#undef GIVEN
+	result->no_cursor_timeout = is_on(table->no_cursor_timeout, server->no_cursor_timeout, false);
+	result->allow_disk_use = table->allow_disk_use != MT_SWITCH_DEFAULT ?
+		table->allow_disk_use : server->allow_disk_use;
+	if (table->filter != NULL)
+		result->filter = mt_parse_filter("filter", table->filter);
+	if (table->pipeline != NULL)
+		result->pipeline = mt_parse_pipeline("pipeline", table->pipeline);
 	return result;
 }

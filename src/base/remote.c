@@ -257,18 +257,23 @@ mt_remote_port(void)
 	return port;
 }
 
+bool
+mt_remote_in_driver(void)
+{
+	return in_wait;
+}
+
 MtConnection *
-mt_remote_open(Oid serverid, Oid userid, MemoryContext context)
+mt_remote_connect(Oid serverid, Oid userid)
 {
 	MtServerOptions *server = mt_options_server(serverid);
 	MtUserOptions *user = mt_options_user(serverid, userid);
 	MtConnectionOptions options;
 	MtMongoError error;
-	RemoteOwner *owner;
+	MtConnection *connection;
 
 	/* whatever can throw comes before the connection exists */
 	(void) mt_wait_event(MT_WAIT_MONGODB);
-	owner = MemoryContextAllocZero(context, sizeof(RemoteOwner));
 	memset(&options, 0, sizeof(options));
 	options.uri = server->uri;
 	options.username = user->username;
@@ -279,13 +284,22 @@ mt_remote_open(Oid serverid, Oid userid, MemoryContext context)
 	options.tls_certificate_key_file_password = user->tls_certificate_key_file_password;
 	options.connect_timeout_ms = server->connect_timeout_ms;
 	options.port = mt_remote_port();
-	owner->connection = mt_connection_new(&options, &error);
-	if (owner->connection == NULL)
+	connection = mt_connection_new(&options, &error);
+	if (connection == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 				 errmsg("could not use the options of server \"%s\"",
 						GetForeignServer(serverid)->servername),
 				 errdetail("%s", error.message)));
+	return connection;
+}
+
+MtConnection *
+mt_remote_open(Oid serverid, Oid userid, MemoryContext context)
+{
+	RemoteOwner *owner = MemoryContextAllocZero(context, sizeof(RemoteOwner));
+
+	owner->connection = mt_remote_connect(serverid, userid);
 	owner->callback.func = owner_reset;
 	owner->callback.arg = owner;
 	MemoryContextRegisterResetCallback(context, &owner->callback);

@@ -20,6 +20,18 @@ extern MtConnection *mt_remote_open(Oid serverid, Oid userid, MemoryContext cont
 extern void mt_remote_close(MtConnection *connection);
 
 /*
+ * The same without an owner: the caller frees it, and not while
+ * mt_remote_in_driver().  For what outlives a statement, see remote_lease.h.
+ */
+extern MtConnection *mt_remote_connect(Oid serverid, Oid userid);
+
+/*
+ * Is a connection being waited on?  A process that exits then is in the middle
+ * of it, and must leave it alone.
+ */
+extern bool mt_remote_in_driver(void);
+
+/*
  * A port that waits on MyLatch, what every connection here is made with.  It
  * stops for whatever CHECK_FOR_INTERRUPTS() would throw on, for
  * ShutdownRequestPending, and when mt_remote_stop_hook says so.  A latch that

@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "base/objectid.h"
 #include "fdw/collection_column.h"
 #include "oplog/bson_path.h"
 
@@ -44,7 +45,7 @@ class_of(Oid type)
 		if (classes[i].type == type)
 			return classes[i].class == MT_COMPARE_TEXT && GetDatabaseEncoding() != PG_UTF8 ?
 				MT_COMPARE_NONE : classes[i].class;
-	return MT_COMPARE_NONE;
+	return type == mt_objectid_type() ? MT_COMPARE_OBJECTID : MT_COMPARE_NONE;
 }
 
 static char *

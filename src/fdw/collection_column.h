@@ -25,7 +25,8 @@ typedef enum MtCompareClass
 	MT_COMPARE_BOOL,
 	MT_COMPARE_TIMESTAMP,
 	MT_COMPARE_DATE,
-	MT_COMPARE_UUID
+	MT_COMPARE_UUID,
+	MT_COMPARE_OBJECTID
 } MtCompareClass;
 
 typedef struct MtCollectionColumn

@@ -7,7 +7,7 @@
  * and whose rows, when a join gives a value for a column, to ask for one at a
  * time.
  *
- * mongo_tail.enable_pushdown = off leaves every clause to PostgreSQL: the
+ * What options and settings enable_... switch off is left to PostgreSQL: the
  * answers are the same, which the tests compare.
  */
 #include "postgres.h"
@@ -27,11 +27,11 @@
 #include "fdw/collection_plan.h"
 #include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
-#include "guc.h"
 
 typedef struct CollectionPlan
 {
 	MtCollectionColumn *columns;
+	MtPushdown	pushdown;
 	MtCollectionStatistics *statistics;
 } CollectionPlan;
 
@@ -40,7 +40,7 @@ ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 {
 	CollectionPlan *plan = baserel->fdw_private;
 
-	if (!mt_guc_enable_pushdown)
+	if (!plan->pushdown.filter)
 		return NIL;
 	return mt_collection_ship(root, baserel->relid, plan->columns, clause, values);
 }
@@ -53,6 +53,7 @@ mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTabl
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 
 	plan->columns = mt_collection_columns(relation, table);
+	plan->pushdown = mt_options_pushdown(table);
 	plan->statistics = mt_collection_cost_size(root, baserel, mt_collection_name(relation, table, userid), relid);
 	table_close(relation, NoLock);
 	baserel->fdw_private = plan;
@@ -175,7 +176,7 @@ ForeignScan *
 mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_clauses, Plan *outer_plan)
 {
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
-	List	   *conditions = NIL;
+	MtCollectionQuery query = {NIL, mt_plan_wanted_attributes(baserel, clauses)};
 	List	   *values = NIL;
 	ListCell   *cell;
 
@@ -184,29 +185,14 @@ mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *sc
 		List	   *condition = ship(root, baserel, lfirst(cell), &values);
 
 		if (condition != NIL)
-			conditions = lappend(conditions, condition);
+			query.conditions = lappend(query.conditions, condition);
 	}
-	return make_foreignscan(tlist, clauses, baserel->relid, values,
-							list_make2(conditions, mt_plan_wanted_attributes(baserel, clauses)), NIL, NIL, outer_plan);
+	return make_foreignscan(tlist, clauses, baserel->relid, values, list_make1(mt_query_to_list(&query)),
+							NIL, NIL, outer_plan);
 }
 
-List *
-mt_collection_plan_conditions(const ForeignScan *plan)
+MtCollectionQuery *
+mt_collection_plan_query(const ForeignScan *plan)
 {
-	return linitial(plan->fdw_private);
-}
-
-Bitmapset *
-mt_collection_plan_attributes(const ForeignScan *plan, int n_attributes)
-{
-	Bitmapset  *attributes = NULL;
-	ListCell   *cell;
-
-	foreach(cell, (List *) lsecond(plan->fdw_private))
-	{
-		if (lfirst_int(cell) == 0)
-			return n_attributes > 0 ? bms_add_range(NULL, 1, n_attributes) : NULL;
-		attributes = bms_add_member(attributes, lfirst_int(cell));
-	}
-	return attributes;
+	return mt_query_from_list(linitial(plan->fdw_private));
 }

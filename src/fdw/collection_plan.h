@@ -11,6 +11,7 @@
 #include "nodes/plannodes.h"
 
 #include "base/options.h"
+#include "fdw/collection_query.h"
 
 /* FdwRoutine's callbacks for a table of a collection */
 extern void mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table);
@@ -18,9 +19,7 @@ extern void mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel);
 extern ForeignScan *mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist,
 									   List *scan_clauses, Plan *outer_plan);
 
-/* Out of a plan: its conditions (their values are plan->fdw_exprs), and the
- * attribute numbers that are wanted. */
-extern List *mt_collection_plan_conditions(const ForeignScan *plan);
-extern Bitmapset *mt_collection_plan_attributes(const ForeignScan *plan, int n_attributes);
+/* Out of a plan: what it asks for, its values being plan->fdw_exprs. */
+extern MtCollectionQuery *mt_collection_plan_query(const ForeignScan *plan);
 
 #endif							/* MT_COLLECTION_PLAN_H */

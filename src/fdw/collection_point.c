@@ -19,12 +19,12 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "base/objectid.h"
 #include "fdw/collection_point.h"
 
 /* Integers below are doubles, exactly; this one is also what the next rounds to. */
 #define DOUBLE_INTEGERS		9007199254740992.0
 
-#define OBJECTID_DIGITS		24
 #define UUID_OLD			3
 #define UUID_STANDARD		4
 
@@ -75,10 +75,10 @@ objectid_bytes(const char *text, int len)
 {
 	char	   *bytes;
 
-	if (len != OBJECTID_DIGITS || strspn(text, "0123456789abcdef") != OBJECTID_DIGITS)
+	if (len != MT_OBJECTID_DIGITS || strspn(text, "0123456789abcdef") != MT_OBJECTID_DIGITS)
 		return NULL;
-	bytes = palloc(OBJECTID_DIGITS / 2);
-	(void) hex_decode(text, OBJECTID_DIGITS, bytes);
+	bytes = palloc(MT_OBJECTID_BYTES);
+	(void) hex_decode(text, MT_OBJECTID_DIGITS, bytes);
 	return bytes;
 }
 
@@ -96,7 +96,7 @@ text_points(MtPoints *points, Datum value)
 		return;
 	point = add_point(points, MT_BSON_OBJECTID);
 	point->bytes = bytes;
-	point->n_bytes = OBJECTID_DIGITS / 2;
+	point->n_bytes = MT_OBJECTID_BYTES;
 }
 
 static void
@@ -112,6 +112,16 @@ uuid_points(MtPoints *points, Datum value)
 		point->n_bytes = UUID_LEN;
 		point->subtype = subtypes[i];
 	}
+}
+
+/* The only type of ours: which oid it has depends on the database. */
+static void
+objectid_point(MtPoints *points, Datum value)
+{
+	MtPoint	   *point = add_point(points, MT_BSON_OBJECTID);
+
+	point->bytes = (const char *) DatumGetMtObjectId(value)->bytes;
+	point->n_bytes = MT_OBJECTID_BYTES;
 }
 
 /* Milliseconds since 1970 of microseconds since 2000; the point only of a
@@ -192,8 +202,12 @@ mt_points_of(Oid type, Datum value)
 		case DATEOID:
 			date_points(&points, DatumGetDateADT(value));
 			break;
-		default:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
 			timestamp_points(&points, DatumGetTimestamp(value));
+			break;
+		default:
+			objectid_point(&points, value);
 			break;
 	}
 	return points;

@@ -2,7 +2,7 @@
  * collection_scan.c
  *		Running a scan of a collection.
  *
- * The find begins when the first row is asked for, with the values that the
+ * The command is run when the first row is asked for, with the values that the
  * conditions have then; every rescan is a find of its own, on the same
  * connection.  Rows are made as they are asked for, so memory does not grow
  * with the collection, and a LIMIT above ends the find early.
@@ -23,7 +23,6 @@
 
 #include "base/collection_reader.h"
 #include "base/options.h"
-#include "fdw/collection_deparse.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_row.h"
 #include "fdw/collection_scan.h"
@@ -33,13 +32,28 @@ typedef struct CollectionScan
 	Oid			serverid;
 	MtCollectionName *name;
 	MtCollectionColumn *columns;
-	List	   *conditions;
+	MtCollectionQuery *query;
 	List	   *values;			/* of ExprState */
 	MtCollectionRow *row;
 	MtCollectionReader *reader;
-	MemoryContext filtering;	/* of one find: its filter and values */
+	MemoryContext asking;		/* of one command: it and its values */
 	bool		has_begun;		/* this pass */
 } CollectionScan;
+
+static Bitmapset *
+wanted_attributes(List *list, int n_attributes)
+{
+	Bitmapset  *attributes = NULL;
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		if (lfirst_int(cell) == 0)
+			return n_attributes > 0 ? bms_add_range(NULL, 1, n_attributes) : NULL;
+		attributes = bms_add_member(attributes, lfirst_int(cell));
+	}
+	return attributes;
+}
 
 void
 mt_collection_begin(ForeignScanState *node, int eflags)
@@ -55,18 +69,18 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 	scan->serverid = table->serverid;
 	scan->name = mt_collection_name(relation, table, OidIsValid(userid) ? userid : GetUserId());
 	scan->columns = mt_collection_columns(relation, table);
-	scan->conditions = mt_collection_plan_conditions(plan);
+	scan->query = mt_collection_plan_query(plan);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->row = mt_collection_row_create(scan->columns, n_attributes,
-										 mt_collection_plan_attributes(plan, n_attributes), scan->name);
+										 wanted_attributes(scan->query->attributes, n_attributes), scan->name);
 	scan->reader = mt_collection_reader_create(scan->name);
-	scan->filtering = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "mongo_tail filter",
+	scan->asking = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "mongo_tail command",
 											ALLOCSET_SMALL_SIZES);
 }
 
-/* Begin the find of this pass, unless no document can match. */
+/* Run the command of this pass, unless no document can match. */
 static void
 begin_pass(ForeignScanState *node)
 {
@@ -74,12 +88,12 @@ begin_pass(ForeignScanState *node)
 	MtFilterValue *values;
 	MemoryContext old;
 	ListCell   *cell;
-	MtFilter	filter;
+	MtCommand	command;
 	int			i = 0;
 
 	scan->has_begun = true;
-	MemoryContextReset(scan->filtering);
-	old = MemoryContextSwitchTo(scan->filtering);
+	MemoryContextReset(scan->asking);
+	old = MemoryContextSwitchTo(scan->asking);
 	values = palloc0(sizeof(MtFilterValue) * (list_length(scan->values) + 1));
 	foreach(cell, scan->values)
 	{
@@ -87,9 +101,9 @@ begin_pass(ForeignScanState *node)
 													&values[i].isnull);
 		i++;
 	}
-	filter = mt_collection_filter(scan->columns, scan->conditions, values);
-	if (!filter.is_empty_set)
-		mt_collection_reader_find(scan->reader, filter.document, filter.compares_text);
+	command = mt_query_command(scan->query, scan->name, scan->columns, values);
+	if (!command.is_empty_set)
+		mt_collection_reader_run(scan->reader, command.document);
 	MemoryContextSwitchTo(old);
 }
 
@@ -130,13 +144,13 @@ mt_collection_end(ForeignScanState *node)
 
 /* ---- EXPLAIN ---- */
 
-/* The filter of the plan, with the text of what is not known before it runs. */
+/* The command of the plan, with the text of what is not known before it runs. */
 static char *
-planned_filter(CollectionScan *scan, const ForeignScan *plan, List *context)
+planned_command(CollectionScan *scan, const ForeignScan *plan, List *context)
 {
 	MtFilterValue *values = palloc0(sizeof(MtFilterValue) * (list_length(plan->fdw_exprs) + 1));
 	ListCell   *cell;
-	MtFilter	filter;
+	MtCommand	command;
 	int			i = 0;
 
 	foreach(cell, plan->fdw_exprs)
@@ -156,8 +170,8 @@ planned_filter(CollectionScan *scan, const ForeignScan *plan, List *context)
 		}
 		i++;
 	}
-	filter = mt_collection_filter(scan->columns, scan->conditions, values);
-	return filter.is_empty_set ? NULL : mt_collection_filter_text(filter.document);
+	command = mt_query_command(scan->query, scan->name, scan->columns, values);
+	return command.is_empty_set ? NULL : mt_collection_document_text(command.document);
 }
 
 void
@@ -165,7 +179,7 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
 	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
-	uint64		finds;
+	uint64		commands;
 	uint64		batches;
 	uint64		documents;
 
@@ -173,18 +187,18 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	if (es->verbose)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
-		char	   *filter = planned_filter(scan, (ForeignScan *) node->ss.ps.plan, context);
+		char	   *command = planned_command(scan, (ForeignScan *) node->ss.ps.plan, context);
 
 		ExplainPropertyText("MongoDB Server", GetForeignServer(scan->serverid)->servername, es);
-		if (filter != NULL)
-			ExplainPropertyText("MongoDB Filter", filter, es);
+		if (command != NULL)
+			ExplainPropertyText("MongoDB Query", command, es);
 		else
 			ExplainPropertyBool("Reads Nothing", true, es);
 	}
 	if (es->analyze && scan->reader != NULL)
 	{
-		mt_collection_reader_counts(scan->reader, &finds, &batches, &documents);
-		ExplainPropertyUInteger("MongoDB Finds", NULL, finds, es);
+		mt_collection_reader_counts(scan->reader, &commands, &batches, &documents);
+		ExplainPropertyUInteger("MongoDB Commands", NULL, commands, es);
 		ExplainPropertyUInteger("MongoDB Batches", NULL, batches, es);
 		ExplainPropertyUInteger("MongoDB Documents", NULL, documents, es);
 	}

@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "fdw/changes_plan.h"
 #include "fdw/changes_scan.h"
+#include "fdw/collection_import.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_scan.h"
 #include "fdw/handler.h"
@@ -126,5 +127,6 @@ mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = mtReScanForeignScan;
 	routine->EndForeignScan = mtEndForeignScan;
 	routine->ExplainForeignScan = mtExplainForeignScan;
+	routine->ImportForeignSchema = mt_collection_import;
 	PG_RETURN_POINTER(routine);
 }

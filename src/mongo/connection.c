@@ -147,6 +147,19 @@ mt_connection_release(MtConnection *connection)
 }
 
 bool
+mt_connection_is_reusable(const MtConnection *connection)
+{
+	mongoc_stream_t *stream;
+
+	if (connection->client == NULL || connection->session == NULL || connection->server_id == 0 ||
+		connection->interrupted || connection->renew || connection->freed ||
+		connection->cursors > 0 || connection->asking != NULL)
+		return false;
+	stream = mt_connection_stream(connection, connection->server_id);
+	return stream != NULL && !mongoc_stream_check_closed(stream);
+}
+
+bool
 mt_connection_begin(MtConnection *connection, struct MtServerCursor *cursor, MtMongoError *error)
 {
 	bson_error_t driver;
@@ -225,7 +238,7 @@ mt_connection_select(MtConnection *connection, MtMongoError *error)
 }
 
 mongoc_stream_t *
-mt_connection_stream(MtConnection *connection, uint32_t server_id)
+mt_connection_stream(const MtConnection *connection, uint32_t server_id)
 {
 	mongoc_server_description_t *server =
 		mongoc_client_get_server_description(connection->client, server_id);

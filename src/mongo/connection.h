@@ -99,6 +99,14 @@ extern MtConnection *mt_connection_new(const MtConnectionOptions *options, MtMon
 extern void mt_connection_free(MtConnection *connection);
 
 /*
+ * May the connection be kept for later?  Not before it was used with success,
+ * nor after an interrupt or an error that makes its next call connect anew,
+ * nor while a cursor is open, nor once its server has closed it: that is seen
+ * without asking the server anything.
+ */
+extern bool mt_connection_is_reusable(const MtConnection *connection);
+
+/*
  * Run a command on the primary (or where the uri's read preference says).
  * reply is always initialised; the caller destroys it.
  */

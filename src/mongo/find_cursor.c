@@ -1,8 +1,8 @@
 /*
  * find_cursor.c
- *		A find over a collection.
+ *		A find or an aggregate over a collection.
  *
- * The reply to find holds the first, small batch, which is all there is for
+ * The reply to the command holds the first, small batch, which is all there is for
  * most finds by a key.  Once a second batch was wanted, the next getMore is
  * sent before a batch is handed out (server_cursor.c).  Not sooner: whoever
  * wants ten rows shall not make the server fetch 5,000.
@@ -14,40 +14,40 @@ struct MtFindCursor
 {
 	MtServerCursor on_server;
 	bool		has_first;		/* the first batch was not handed out yet */
-	bson_t		first;			/* the reply to find */
+	bson_t		first;			/* the reply to the command */
 	MtSlice		first_documents;
 };
 
+/* The command as given and, for an aggregate, that a cursor is wanted. */
 static bool
-build_find(bson_t *command, const MtFindCursorOptions *options)
+build_command(bson_t *command, const MtFindCursorOptions *options)
 {
-	bson_t		filter;
-	bson_t		collation;
+	bson_t		given;
+	bson_t		batch;
+	bson_iter_t iter;
 
 	bson_init(command);
-	if (!bson_init_static(&filter, options->filter.data, options->filter.len))
+	if (!bson_init_static(&given, options->command.data, options->command.len) ||
+		!bson_iter_init(&iter, &given) || !bson_iter_next(&iter) || !bson_concat(command, &given))
 		return false;
-	if (!BSON_APPEND_UTF8(command, "find", options->collection) ||
-		!BSON_APPEND_DOCUMENT(command, "filter", &filter))
-		return false;
-	if (options->simple_collation)
+	if (strcmp(bson_iter_key(&iter), "aggregate") == 0)
 	{
-		BSON_APPEND_DOCUMENT_BEGIN(command, "collation", &collation);
-		BSON_APPEND_UTF8(&collation, "locale", "simple");
-		bson_append_document_end(command, &collation);
+		if (!BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &batch))
+			return false;
+		bson_append_document_end(command, &batch);
 	}
 	return true;
 }
 
 static bool
-run_find(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError *error)
+run_command(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError *error)
 {
 	MtCursorReply found;
 	bson_t		command;
 
-	if (!build_find(&command, options))
+	if (!build_command(&command, options))
 	{
-		mt_error_set(error, "the filter is no BSON document, or too large");
+		mt_error_set(error, "the command is no BSON document, or too large");
 		bson_destroy(&command);
 		return false;
 	}
@@ -78,7 +78,7 @@ mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options
 		return NULL;
 	}
 	bson_init(&cursor->first);
-	if (!run_find(cursor, options, error))
+	if (!run_command(cursor, options, error))
 	{
 		mt_find_cursor_close(cursor);
 		return NULL;

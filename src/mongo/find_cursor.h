@@ -1,6 +1,6 @@
 /*
  * find_cursor.h
- *		A find over a collection, a batch at a time.
+ *		A find or an aggregate over a collection, a batch at a time.
  *
  * Speaks getMore itself for the reasons that oplog_cursor.h gives.
  */
@@ -12,9 +12,12 @@
 typedef struct MtFindCursorOptions
 {
 	const char *database;
-	const char *collection;
-	MtSlice		filter;			/* a document */
-	bool		simple_collation;	/* compare strings by their bytes, whatever the collection says */
+	const char *collection;		/* that the command reads, for getMore */
+
+	/* A document that begins with find or aggregate: the whole command, except
+	 * for what the cursor adds: how many documents a batch, at which read
+	 * concern, in which session. */
+	MtSlice		command;
 	int			batch_size;		/* documents a getMore; 0: 5000 */
 	bool		read_concern_local; /* default is majority */
 } MtFindCursorOptions;
@@ -28,7 +31,7 @@ typedef enum MtFindCursorResult
 	MT_FIND_CURSOR_ERROR
 } MtFindCursorResult;
 
-/* NULL on error.  Runs find, whose reply holds the first batch. */
+/* NULL on error.  Runs the command, whose reply holds the first batch. */
 extern MtFindCursor *mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options,
 										 MtMongoError *error);
 

@@ -69,7 +69,7 @@ extern bool mt_connection_run(MtConnection *connection, uint32_t server_id, cons
 							  bson_t *reply, MtMongoError *error);
 
 /* The driver's stream to a server that was selected before, or NULL. */
-extern mongoc_stream_t *mt_connection_stream(MtConnection *connection, uint32_t server_id);
+extern mongoc_stream_t *mt_connection_stream(const MtConnection *connection, uint32_t server_id);
 
 /* A cursor has closed; frees the connection when it waited for that. */
 extern void mt_connection_release(MtConnection *connection);
@@ -81,7 +81,7 @@ extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 
 /* The driver's (outermost) stream to a host, or NULL when there is none on which
  * a message could be sent. */
-extern mongoc_stream_t *mt_stream_find(MtConnection *connection, const char *host_and_port);
+extern mongoc_stream_t *mt_stream_find(const MtConnection *connection, const char *host_and_port);
 
 /* Waits with poll(2) and is never interrupted: for programs without floor 2. */
 extern MtIoPort mt_stream_plain_port(void);

@@ -452,7 +452,7 @@ stream_new(MtConnection *connection, int fd, const char *host_and_port)
 }
 
 mongoc_stream_t *
-mt_stream_find(MtConnection *connection, const char *host_and_port)
+mt_stream_find(const MtConnection *connection, const char *host_and_port)
 {
 	for (MtStream *stream = connection->streams; stream != NULL; stream = stream->next)
 		if (stream->fd >= 0 && !stream->broken && strcmp(stream->host_and_port, host_and_port) == 0)

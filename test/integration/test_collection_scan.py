@@ -471,10 +471,10 @@ def test_explain(pg, numbers):
     assert pg.execute("EXECUTE q(7)").fetchall() == [(7,)]
     assert pg.execute("EXECUTE q(NULL)").fetchall() == []
     text = explain(pg, "EXECUTE q(7)", options="ANALYZE, TIMING OFF")
-    assert "MongoDB Documents: 1\n" in text and "MongoDB Finds: 1\n" in text, text
+    assert "MongoDB Documents: 1\n" in text and "MongoDB Commands: 1\n" in text, text
     assert "Reads Nothing: true" in explain(pg, "SELECT a FROM numbers WHERE a = ANY ('{NULL}'::int[])")
     pg.execute("SET mongo_tail.enable_pushdown = off")
-    assert "MongoDB Filter: { }" in explain(pg, "SELECT a FROM numbers WHERE _id = 7")
+    assert 'MongoDB Query: { "find" : "numbers", "filter" : {  } }' in explain(pg, "SELECT a FROM numbers WHERE _id = 7")
 
 
 def test_estimate(pg, numbers):
@@ -486,7 +486,7 @@ def test_nested_loop_by_id(pg, numbers):
     """A join with few rows asks for one document at a time, by _id."""
     text = explain(pg, "SELECT count(n.a) FROM (VALUES (1), (5), (19999)) v(w) JOIN numbers n ON n._id = v.w",
                    options="ANALYZE, VERBOSE, TIMING OFF")
-    assert "MongoDB Finds: 3\n" in text and "MongoDB Documents: 3\n" in text, text
+    assert "MongoDB Commands: 3\n" in text and "MongoDB Documents: 3\n" in text, text
 
 
 def open_cursors(mongo):

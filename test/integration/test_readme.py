@@ -5,6 +5,7 @@ with a pymongo client by the name of client.  What a block is said to show is
 checked where a reader would be misled.
 """
 
+import datetime
 import re
 
 import pymongo
@@ -42,7 +43,7 @@ def test_blocks_run_in_order(reader, mongo, mongo_server):
         with pymongo.MongoClient(mongo_server.uri, w="majority") as client:
             for language, block in BLOCKS:
                 if language == "python":
-                    exec(block, {"client": client})
+                    exec(block, {"client": client, "datetime": datetime})
                 elif language == "sql" and "CREATE EXTENSION" not in "".join(shown) + block:
                     continue            # the pitch, before anything is installed
                 elif language == "sql":
