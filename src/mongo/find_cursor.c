@@ -2,8 +2,8 @@
  * find_cursor.c
  *		A find or an aggregate over a collection.
  *
- * The reply to the command holds the first, small batch, which is all there is for
- * most finds by a key.  Once a second batch was wanted, the next getMore is
+ * The reply to the command holds the first, small batch, which is all there is
+ * for most finds by a key.  Once a second batch was wanted, the next getMore is
  * sent before a batch is handed out (server_cursor.c).  Not sooner: whoever
  * wants ten rows shall not make the server fetch 5,000.
  */
@@ -14,11 +14,28 @@ struct MtFindCursor
 {
 	MtServerCursor on_server;
 	bool		has_first;		/* the first batch was not handed out yet */
-	bson_t		first;			/* the reply to the command */
 	MtSlice		first_documents;
 };
 
-/* The command as given and, for an aggregate, that a cursor is wanted. */
+/* {readConcern: {level, atClusterTime}} */
+static void
+append_read_concern(bson_t *command, const MtFindCursorOptions *options)
+{
+	bson_t		concern;
+
+	BSON_APPEND_DOCUMENT_BEGIN(command, "readConcern", &concern);
+	if (options->at_cluster_time != 0)
+	{
+		BSON_APPEND_UTF8(&concern, "level", "snapshot");
+		BSON_APPEND_TIMESTAMP(&concern, "atClusterTime", (uint32_t) (options->at_cluster_time >> 32),
+							  (uint32_t) options->at_cluster_time);
+	}
+	else
+		BSON_APPEND_UTF8(&concern, "level", options->read_concern != NULL ? options->read_concern : "majority");
+	bson_append_document_end(command, &concern);
+}
+
+/* The command as given, and what the options add to it. */
 static bool
 build_command(bson_t *command, const MtFindCursorOptions *options)
 {
@@ -26,35 +43,34 @@ build_command(bson_t *command, const MtFindCursorOptions *options)
 	bson_t		batch;
 	bson_iter_t iter;
 
-	bson_init(command);
 	if (!bson_init_static(&given, options->command.data, options->command.len) ||
 		!bson_iter_init(&iter, &given) || !bson_iter_next(&iter) || !bson_concat(command, &given))
 		return false;
 	if (strcmp(bson_iter_key(&iter), "aggregate") == 0)
 	{
-		if (!BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &batch))
-			return false;
+		BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &batch);
 		bson_append_document_end(command, &batch);
 	}
+	else if (options->no_cursor_timeout)
+		BSON_APPEND_BOOL(command, "noCursorTimeout", true);
+	if (options->allow_disk_use != 0)
+		BSON_APPEND_BOOL(command, "allowDiskUse", options->allow_disk_use > 0);
+	if (options->max_time_ms > 0)
+		BSON_APPEND_INT64(command, "maxTimeMS", options->max_time_ms);
+	append_read_concern(command, options);
 	return true;
 }
 
 static bool
 run_command(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError *error)
 {
+	bson_t		command = BSON_INITIALIZER;
 	MtCursorReply found;
-	bson_t		command;
 
 	if (!build_command(&command, options))
-	{
 		mt_error_set(error, "the command is no BSON document, or too large");
-		bson_destroy(&command);
-		return false;
-	}
-	bson_destroy(&cursor->first);
-	cursor->has_first = mt_server_cursor_run(&cursor->on_server, &command,
-											 options->read_concern_local ? "local" : "majority",
-											 &cursor->first, &found, error);
+	else
+		cursor->has_first = mt_server_cursor_ask(&cursor->on_server, &command, options->clock, &found, error);
 	bson_destroy(&command);
 	if (cursor->has_first)
 		cursor->first_documents = found.documents;
@@ -64,20 +80,19 @@ run_command(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoErr
 MtFindCursor *
 mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options, MtMongoError *error)
 {
-	MtFindCursor *cursor = calloc(1, sizeof *cursor);
+	MtFindCursor *cursor;
 
+	if (!mt_connection_begin(connection, NULL, error) ||
+		!mt_connection_settle(connection, options->read_preference, error))
+		return NULL;
+	cursor = calloc(1, sizeof *cursor);
 	if (cursor == NULL)
 	{
 		mt_error_set(error, "out of memory");
 		return NULL;
 	}
-	if (!mt_server_cursor_begin(&cursor->on_server, connection, options->database,
-								options->collection, options->batch_size, error))
-	{
-		free(cursor);
-		return NULL;
-	}
-	bson_init(&cursor->first);
+	mt_server_cursor_init(&cursor->on_server, connection, options->database, options->collection,
+						  options->batch_size);
 	if (!run_command(cursor, options, error))
 	{
 		mt_find_cursor_close(cursor);
@@ -98,15 +113,19 @@ mt_find_cursor_next(MtFindCursor *cursor, MtSlice *documents, MtMongoError *erro
 		*documents = cursor->first_documents;
 		return MT_FIND_CURSOR_BATCH;
 	}
-	/* its documents have been consumed */
-	bson_reinit(&cursor->first);
 	if (cursor->on_server.id == 0 && !cursor->on_server.failed)
 		return MT_FIND_CURSOR_END;
 	if (!mt_server_cursor_more(&cursor->on_server, &reply, error))
 		return MT_FIND_CURSOR_ERROR;
 	*documents = reply.documents;
-	mt_server_cursor_ask(&cursor->on_server);
+	mt_server_cursor_send_ahead(&cursor->on_server);
 	return MT_FIND_CURSOR_BATCH;
+}
+
+uint64_t
+mt_find_cursor_bytes(const MtFindCursor *cursor)
+{
+	return cursor->on_server.bytes;
 }
 
 void
@@ -115,7 +134,6 @@ mt_find_cursor_close(MtFindCursor *cursor)
 	if (cursor == NULL)
 		return;
 	mt_server_cursor_close(&cursor->on_server);
-	bson_destroy(&cursor->first);
 	free(cursor);
 }
 

@@ -22,7 +22,7 @@
 /* One live stream of the driver's, in MtConnection.streams. */
 typedef struct MtStream MtStream;
 
-struct MtServerCursor;
+typedef struct MtServerCursor MtServerCursor;
 
 struct MtConnection
 {
@@ -31,9 +31,14 @@ struct MtConnection
 	MtIoPort	port;
 	MtStream   *streams;		/* the live ones, one a host */
 	mongoc_client_session_t *session;	/* of client; NULL: none yet, or not supported */
-	struct MtServerCursor *asking;	/* whose reply is on its way; NULL: nobody's */
+	MtServerCursor *asking;		/* whose reply is on its way; NULL: nobody's */
 	int			cursors;		/* open cursors; they keep the connection alive */
 	uint32_t	server_id;		/* where the session was used last; 0: nowhere */
+	mongoc_stream_t *settled;	/* to that server, authenticated; NULL: none */
+	int			settled_mode;	/* mongoc_read_mode_t */
+	int64_t		settled_at;		/* monotonic us */
+	bson_t	   *preference;		/* $readPreference for the settled server; empty: none */
+	MtClusterClock clock;		/* of the replies that came by command.c */
 	int32_t		last_request_id;	/* of wire.c's messages */
 	int			connect_timeout_ms;
 	int			socket_timeout_ms;
@@ -53,11 +58,12 @@ struct MtConnection
  * error filled when interrupted or no client can be made.  A reply that is on
  * its way to another cursor is received first.
  */
-extern bool mt_connection_begin(MtConnection *connection, struct MtServerCursor *cursor,
+extern bool mt_connection_begin(MtConnection *connection, const MtServerCursor *cursor,
 								MtMongoError *error);
 
-/* Choose a server as the uri's read preference says; 0 on error. */
-extern uint32_t mt_connection_select(MtConnection *connection, MtMongoError *error);
+/* Choose a server as prefs (NULL: the uri's) say; 0 on error. */
+extern uint32_t mt_connection_select(MtConnection *connection, const mongoc_read_prefs_t *prefs,
+									 MtMongoError *error);
 
 /*
  * Run a command in the connection's session.  server_id 0: any server that the
@@ -74,6 +80,27 @@ extern mongoc_stream_t *mt_connection_stream(const MtConnection *connection, uin
 /* A cursor has closed; frees the connection when it waited for that. */
 extern void mt_connection_release(MtConnection *connection);
 
+/* command.c */
+
+/*
+ * Have a server chosen, and a stream to it that is ready for commands:
+ * connection->settled.  mode: a read preference's name, NULL for the uri's.
+ * After mt_connection_begin().
+ */
+extern bool mt_connection_settle(MtConnection *connection, const char *mode, MtMongoError *error);
+
+/* Append the session and the database, which every command has. */
+extern void mt_connection_append_session(const MtConnection *connection, const char *database, bson_t *command);
+
+/*
+ * Ask the settled server and wait for its reply, which may be an error of the
+ * server's and lies in buffer.  command is completed.  clock, if not NULL, is
+ * told to the server, so that it knows a time that the command names.
+ */
+extern bool mt_connection_ask(MtConnection *connection, const char *database, bson_t *command,
+							  const MtClusterClock *clock, MtByteBuffer *buffer, MtSlice *reply,
+							  MtMongoError *error);
+
 /* stream.c */
 extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 													 const mongoc_host_list_t *host,
@@ -82,6 +109,9 @@ extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 /* The driver's (outermost) stream to a host, or NULL when there is none on which
  * a message could be sent. */
 extern mongoc_stream_t *mt_stream_find(const MtConnection *connection, const char *host_and_port);
+
+/* Is it the (outermost) stream to some host, and can a message be sent on it? */
+extern bool mt_stream_is_live(const MtConnection *connection, const mongoc_stream_t *stream);
 
 /* Waits with poll(2) and is never interrupted: for programs without floor 2. */
 extern MtIoPort mt_stream_plain_port(void);
@@ -124,11 +154,10 @@ extern bool mt_cursor_reply_read(MtSlice document, MtCursorReply *reply);
 extern void mt_cursor_reply_malformed(MtMongoError *error);
 
 /* server_cursor.c */
-typedef struct MtServerCursor
+struct MtServerCursor
 {
 	MtConnection *connection;
-	mongoc_stream_t *stream;	/* the driver's; checked before each use */
-	uint32_t	server_id;
+	mongoc_stream_t *stream;	/* that it was opened on; checked before each use */
 	int64_t		id;				/* 0: closed by the server */
 	int			batch_size;		/* documents a getMore */
 	int			await_ms;		/* how long a getMore waits for documents; 0: not tailable */
@@ -137,21 +166,26 @@ typedef struct MtServerCursor
 	bool		asked;			/* request_id is sent, its reply not received */
 	bool		absorbed;		/* its reply is in spare */
 	int32_t		request_id;
+	uint64_t	bytes;			/* of all replies that were handed out */
 	MtByteBuffer buffer;		/* of the reply that was handed out */
 	MtByteBuffer spare;
 	MtSlice		spare_document;
 	char	   *database;
 	char	   *collection;
-} MtServerCursor;
+};
 
-/* Choose a server.  batch_size 0: the default.  To be closed unless false comes back. */
-extern bool mt_server_cursor_begin(MtServerCursor *cursor, MtConnection *connection,
-								   const char *database, const char *collection, int batch_size,
-								   MtMongoError *error);
+/* After mt_connection_begin().  batch_size 0: the default. */
+extern void mt_server_cursor_init(MtServerCursor *cursor, MtConnection *connection,
+								  const char *database, const char *collection, int batch_size);
 
-/* The command that opens the cursor.  reply is always initialised; found lies in it. */
-extern bool mt_server_cursor_run(MtServerCursor *cursor, const bson_t *command,
-								 const char *read_concern, bson_t *reply, MtCursorReply *found,
+/* Open it by the driver, on a server of mt_connection_select(). */
+extern bool mt_server_cursor_run(MtServerCursor *cursor, uint32_t server_id, const bson_t *command,
+								 const char *read_concern, MtMongoError *error);
+
+/* Open it on the settled server, which completes command.  The documents of
+ * the reply are valid until the next call. */
+extern bool mt_server_cursor_ask(MtServerCursor *cursor, bson_t *command,
+								 const MtClusterClock *clock, MtCursorReply *reply,
 								 MtMongoError *error);
 
 /* The next reply, whose documents are valid until the next call. */
@@ -159,7 +193,7 @@ extern bool mt_server_cursor_more(MtServerCursor *cursor, MtCursorReply *reply, 
 
 /* Send the next getMore ahead.  Should that fail, what was handed out is good
  * all the same, and the next call finds the cursor failed. */
-extern void mt_server_cursor_ask(MtServerCursor *cursor);
+extern void mt_server_cursor_send_ahead(MtServerCursor *cursor);
 
 /* Receive the reply that is on its way and keep it for the cursor's next call. */
 extern bool mt_server_cursor_absorb(MtServerCursor *cursor, MtMongoError *error);

@@ -55,20 +55,16 @@ build_find(bson_t *command, const MtOplogCursorOptions *options, bool with_token
 }
 
 static bool
-run_find(MtOplogCursor *cursor, const MtOplogCursorOptions *options, bool with_token,
+run_find(MtOplogCursor *cursor, uint32_t server_id, const MtOplogCursorOptions *options, bool with_token,
 		 MtMongoError *error)
 {
-	MtCursorReply found;
 	bson_t		command;
-	bson_t		reply;
 	bool		ok;
 
 	build_find(&command, options, with_token);
-	ok = mt_server_cursor_run(&cursor->on_server, &command,
-							  options->read_concern_local ? "local" : "majority", &reply, &found,
-							  error);
+	ok = mt_server_cursor_run(&cursor->on_server, server_id, &command,
+							  options->read_concern_local ? "local" : "majority", error);
 	bson_destroy(&command);
-	bson_destroy(&reply);
 	return ok;
 }
 
@@ -90,26 +86,29 @@ MtOplogCursor *
 mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *options,
 					 MtMongoError *error)
 {
-	MtOplogCursor *cursor = calloc(1, sizeof *cursor);
 	bool		with_token = !options->without_scanned_to;
+	MtOplogCursor *cursor;
+	uint32_t	server_id;
 	bool		opened;
 
+	if (!mt_connection_begin(connection, NULL, error))
+		return NULL;
+	server_id = mt_connection_select(connection, NULL, error);
+	if (server_id == 0)
+		return NULL;
+	cursor = calloc(1, sizeof *cursor);
 	if (cursor == NULL)
 	{
 		mt_error_set(error, "out of memory");
 		return NULL;
 	}
-	if (!mt_server_cursor_begin(&cursor->on_server, connection, options->database,
-								options->collection, options->batch_size, error))
-	{
-		free(cursor);
-		return NULL;
-	}
+	mt_server_cursor_init(&cursor->on_server, connection, options->database, options->collection,
+						  options->batch_size);
 	if (options->tailable)
 		mt_oplog_cursor_set_await(cursor, options->await_ms);
-	opened = run_find(cursor, options, with_token, error);
+	opened = run_find(cursor, server_id, options, with_token, error);
 	if (!opened && with_token && is_token_refusal(error))
-		opened = run_find(cursor, options, false, error);
+		opened = run_find(cursor, server_id, options, false, error);
 	if (!opened)
 	{
 		mt_oplog_cursor_close(cursor);
@@ -124,7 +123,7 @@ mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *e
 	MtCursorReply reply;
 
 	memset(batch, 0, sizeof *batch);
-	if (cursor->on_server.id == 0)
+	if (cursor->on_server.id == 0 && !cursor->on_server.failed)
 		return MT_OPLOG_CURSOR_END;
 	if (!mt_server_cursor_more(&cursor->on_server, &reply, error))
 		return MT_OPLOG_CURSOR_ERROR;
@@ -132,7 +131,7 @@ mt_oplog_cursor_next(MtOplogCursor *cursor, MtOplogBatch *batch, MtMongoError *e
 	batch->scanned_to = reply.scanned_to;
 	batch->operation_time = reply.operation_time;
 	if (batch->documents.len >= SEND_AHEAD_BYTES)
-		mt_server_cursor_ask(&cursor->on_server);
+		mt_server_cursor_send_ahead(&cursor->on_server);
 	return MT_OPLOG_CURSOR_BATCH;
 }
 

@@ -2,12 +2,11 @@
  * server_cursor.c
  *		A cursor that is open on a server: what finds of every kind share.
  *
- * The command that opens it goes through the driver, which knows how to read
- * from the chosen server.  Every getMore goes through wire.c into one buffer
- * that lives as long as the cursor, and may be sent ahead, so that the server
- * works at the same time as the consumer.  Its reply waits in the socket.  If
- * the connection is wanted for something else before it is asked for, the
- * reply is first taken off it (mt_server_cursor_absorb).
+ * Every getMore goes through wire.c into one buffer that lives as long as the
+ * cursor, and may be sent ahead, so that the server works at the same time as
+ * the consumer.  Its reply waits in the socket.  If the connection is wanted
+ * for something else before, the reply is first taken off it
+ * (mt_server_cursor_absorb).
  */
 #include "mongo/mongo_private.h"
 
@@ -23,61 +22,80 @@
 #define LAST_WAIT_MS 200
 #define FAREWELL_MS 50
 
-bool
-mt_server_cursor_begin(MtServerCursor *cursor, MtConnection *connection, const char *database,
-					   const char *collection, int batch_size, MtMongoError *error)
+void
+mt_server_cursor_init(MtServerCursor *cursor, MtConnection *connection, const char *database,
+					  const char *collection, int batch_size)
 {
 	memset(cursor, 0, sizeof *cursor);
-	if (!mt_connection_begin(connection, NULL, error))
-		return false;
-	cursor->server_id = mt_connection_select(connection, error);
-	if (cursor->server_id == 0)
-		return false;
 	connection->cursors++;
 	cursor->connection = connection;
 	cursor->batch_size = batch_size > 0 ? batch_size : DEFAULT_BATCH_SIZE;
 	cursor->database = bson_strdup(database);
 	cursor->collection = bson_strdup(collection);
+}
+
+/* Take over what the reply says; an error of the server's fails the cursor, as
+ * well as closing it: an end would be taken for the collection's. */
+static bool
+read_reply(MtServerCursor *cursor, MtSlice document, MtCursorReply *reply, MtMongoError *error)
+{
+	cursor->failed = true;
+	if (!mt_cursor_reply_read(document, reply))
+	{
+		mt_cursor_reply_malformed(error);
+		cursor->connection->renew = true;
+		return false;
+	}
+	cursor->id = reply->ok ? reply->id : 0;
+	if (!reply->ok)
+	{
+		mt_error_from_reply(cursor->connection, document, error);
+		return false;
+	}
+	cursor->bytes += document.len;
+	cursor->failed = false;
 	return true;
 }
 
 bool
-mt_server_cursor_run(MtServerCursor *cursor, const bson_t *command, const char *read_concern,
-					 bson_t *reply, MtCursorReply *found, MtMongoError *error)
+mt_server_cursor_run(MtServerCursor *cursor, uint32_t server_id, const bson_t *command,
+					 const char *read_concern, MtMongoError *error)
+{
+	MtConnection *connection = cursor->connection;
+	MtCursorReply found;
+	MtSlice		document;
+	bson_t		reply;
+	bool		ok;
+
+	ok = mt_connection_run(connection, server_id, cursor->database, command, read_concern, &reply, error);
+	if (ok)
+	{
+		cursor->stream = mt_connection_stream(connection, server_id);
+		document.data = bson_get_data(&reply);
+		document.len = reply.len;
+		ok = read_reply(cursor, document, &found, error);
+	}
+	bson_destroy(&reply);
+	return ok;
+}
+
+bool
+mt_server_cursor_ask(MtServerCursor *cursor, bson_t *command, const MtClusterClock *clock,
+					 MtCursorReply *reply, MtMongoError *error)
 {
 	MtSlice		document;
 
-	if (!mt_connection_run(cursor->connection, cursor->server_id, cursor->database, command,
-						   read_concern, reply, error))
-		return false;
-	document.data = bson_get_data(reply);
-	document.len = reply->len;
-	if (!mt_cursor_reply_read(document, found))
-	{
-		mt_cursor_reply_malformed(error);
-		return false;
-	}
-	cursor->id = found->id;
-	return true;
+	cursor->stream = cursor->connection->settled;
+	cursor->failed = true;
+	return mt_connection_ask(cursor->connection, cursor->database, command, clock, &cursor->buffer,
+							 &document, error) &&
+		read_reply(cursor, document, reply, error);
 }
 
-static void
-append_session(MtServerCursor *cursor, bson_t *command)
-{
-	BSON_APPEND_DOCUMENT(command, "lsid",
-						 mongoc_client_session_get_lsid(cursor->connection->session));
-	BSON_APPEND_UTF8(command, "$db", cursor->database);
-}
-
-/* The stream on which the cursor was opened, if the driver still has it. */
 static bool
-check_stream(MtServerCursor *cursor)
+stream_is_live(const MtServerCursor *cursor)
 {
-	mongoc_stream_t *stream = mt_connection_stream(cursor->connection, cursor->server_id);
-
-	if (cursor->stream == NULL)
-		cursor->stream = stream;
-	return stream != NULL && stream == cursor->stream;
+	return cursor->stream != NULL && mt_stream_is_live(cursor->connection, cursor->stream);
 }
 
 static bool
@@ -90,7 +108,7 @@ send_get_more(MtServerCursor *cursor, MtMongoError *error)
 	BSON_APPEND_INT32(&command, "batchSize", cursor->batch_size);
 	if (cursor->await_ms > 0)
 		BSON_APPEND_INT32(&command, "maxTimeMS", cursor->await_ms);
-	append_session(cursor, &command);
+	mt_connection_append_session(cursor->connection, cursor->database, &command);
 	cursor->asked = mt_wire_send(cursor->connection, cursor->stream, &command,
 								 &cursor->request_id, error);
 	bson_destroy(&command);
@@ -101,7 +119,7 @@ send_get_more(MtServerCursor *cursor, MtMongoError *error)
 }
 
 void
-mt_server_cursor_ask(MtServerCursor *cursor)
+mt_server_cursor_send_ahead(MtServerCursor *cursor)
 {
 	MtMongoError later;
 
@@ -179,32 +197,14 @@ mt_server_cursor_more(MtServerCursor *cursor, MtCursorReply *reply, MtMongoError
 
 	if (!mt_connection_begin(connection, cursor, error))
 		return false;
-	if (cursor->failed || !check_stream(cursor))
+	if (cursor->failed || !stream_is_live(cursor))
 	{
 		mt_error_from_stream(connection, "the cursor's connection was lost", NULL, error);
 		cursor->failed = true;
 		return false;
 	}
 	shrink_buffer(cursor);
-	if (!next_reply(cursor, &document, error))
-		return false;
-	if (!mt_cursor_reply_read(document, reply))
-	{
-		mt_cursor_reply_malformed(error);
-		connection->renew = true;
-		cursor->failed = true;
-		return false;
-	}
-	if (!reply->ok)
-	{
-		/* failed, as well as closed: an end would be taken for the collection's */
-		mt_error_from_reply(connection, document, error);
-		cursor->id = 0;
-		cursor->failed = true;
-		return false;
-	}
-	cursor->id = reply->id;
-	return true;
+	return next_reply(cursor, &document, error) && read_reply(cursor, document, reply, error);
 }
 
 /* Tell the server without waiting for its answer. */
@@ -217,7 +217,7 @@ kill_cursor(MtServerCursor *cursor)
 	BSON_APPEND_UTF8(&command, "killCursors", cursor->collection);
 	BSON_APPEND_INT64(&ids, "0", cursor->id);
 	BSON_APPEND_ARRAY(&command, "cursors", &ids);
-	append_session(cursor, &command);
+	mt_connection_append_session(cursor->connection, cursor->database, &command);
 	mt_wire_send_and_forget(cursor->connection, cursor->stream, &command);
 	bson_destroy(&ids);
 	bson_destroy(&command);
@@ -253,9 +253,9 @@ mt_server_cursor_close(MtServerCursor *cursor)
 {
 	MtConnection *connection = cursor->connection;
 
-	if (check_stream(cursor) && (cursor->asked || cursor->failed))
+	if (stream_is_live(cursor) && (cursor->asked || cursor->failed))
 		receive_last(cursor);
-	if (cursor->id != 0 && check_stream(cursor))
+	if (cursor->id != 0 && stream_is_live(cursor))
 		kill_cursor(cursor);
 	if (cursor->asked)
 	{
