@@ -49,8 +49,4 @@ extern MtFindCursorResult mt_find_cursor_next(MtFindCursor *cursor, MtSlice *doc
  */
 extern void mt_find_cursor_close(MtFindCursor *cursor);
 
-/* How many documents a collection holds by its metadata: fast, and not exact. */
-extern bool mt_find_estimated_count(MtConnection *connection, const char *database,
-									const char *collection, int64_t *count, MtMongoError *error);
-
 #endif							/* MT_FIND_CURSOR_H */
