@@ -19,6 +19,7 @@ bool		mt_guc_enable_aggregate = true;
 bool		mt_guc_enable_join = true;
 bool		mt_guc_enable_projection = true;
 bool		mt_guc_enable_parallel = true;
+bool		mt_guc_exact_filters = false;
 
 /* What a session may leave to MongoDB. */
 static const struct
@@ -57,6 +58,12 @@ mt_guc_define(void)
 							NULL,
 							&mt_guc_position_store_ms, 10000, 100, 3600 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("mongo_tail.exact_filters",
+							 "Sends every condition in its exact form, if it has one.",
+							 "As LIMIT and aggregates need them; where PostgreSQL checks the rows anyway, "
+							 "this only shows that they are exact.",
+							 &mt_guc_exact_filters, false,
+							 PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	for (size_t i = 0; i < lengthof(switches); i++)
 		DefineCustomBoolVariable(switches[i].name, switches[i].what,
 								 "The answers are the same without it.",

@@ -16,6 +16,7 @@ extern bool mt_guc_enable_aggregate;
 extern bool mt_guc_enable_join;
 extern bool mt_guc_enable_projection;
 extern bool mt_guc_enable_parallel;
+extern bool mt_guc_exact_filters;	/* for tests: the exact form of conditions wherever there is one */
 
 extern void mt_guc_define(void);
 

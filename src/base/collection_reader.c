@@ -114,7 +114,7 @@ mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
 	options.collection = reader->name->collection;
 	options.command = command;
 	options.batch_size = reader->server->batch_size;
-	options.read_concern_local = reader->server->read_concern_local;
+	options.read_concern = reader->server->read_concern_local ? "local" : "majority";
 	if (!open_cursor(reader, &options, &error))
 		mt_remote_error(&error, reader->server_name, reader->what);
 	reader->commands++;

@@ -109,7 +109,8 @@ mt_collection_columns(Relation relation, const MtTableOptions *table)
 		column->type = attribute->atttypid;
 		column->typmod = attribute->atttypmod;
 		column->null_on_mismatch = reads_null(options->on_mismatch, table->on_mismatch, server->on_mismatch);
-		column->base_type = getBaseType(column->type);
+		column->base_typmod = column->typmod;
+		column->base_type = getBaseTypeAndTypmod(column->type, &column->base_typmod);
 		column->class = class_of(column->base_type);
 		examine_path(column);
 	}

@@ -41,6 +41,7 @@ typedef struct MtCollectionColumn
 	bool		has_index;		/* one of them, after the first, looks like an array's index */
 	bool		is_sendable;	/* the path means in a filter what it means here */
 	Oid			base_type;
+	int32		base_typmod;
 	MtCompareClass class;
 } MtCollectionColumn;
 

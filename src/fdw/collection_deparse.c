@@ -1,51 +1,37 @@
 /*
  * collection_deparse.c
- *		Conditions as the filter of a find: the table of supersets.
+ *		Conditions and the values of a moment as the filter of a find.
  *
- * Read with what bson_to_datum.c converts to what.  The traps that shape the
- * filters:
- *
- *	NaN			SQL's greatest number; no range of MongoDB's holds it, so > and
- *				>= have an arm for it
- *	numeric		ranges go from one double below the constant to one above, and
- *				equality is a range, too (collection_point.c)
- *	text		an ObjectId reads as its digits: equality asks for both, and a range
- *				of strings has an arm for all ObjectIds
- *	dates		are milliseconds; the bounds of what SQL can say between two are
- *				rounded to the side that keeps the same documents
- *	uuid		is read from two subtypes
- *	<>			never holds for NULL, but $ne matches missing fields, so null is
- *				among what it excludes; where the path may lead through an array,
- *				one element that is null would exclude the document, so only
- *				$exists is asked there
- *	IS NULL		{a: null} does not match where the path meets an array, or (in the
- *				future) undefined
- *	arrays		a match of any element matches the array: more than SQL's, and so
- *				harmless in everything but a negation
+ * Each condition on a column becomes arms (collection_arm.h), which are written
+ * in one of two forms: their core as a superset, or, where the plan says so,
+ * with their guards as an exact filter.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "access/stratnum.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
-#include "utils/float.h"
 #include "utils/lsyscache.h"
 
 #include "fdw/bson_build.h"
+#include "fdw/collection_arm.h"
 #include "fdw/collection_deparse.h"
-#include "fdw/collection_point.h"
 #include "fdw/collection_shippable.h"
 
 /* What is left of MongoDB's 16 MB for one condition; a longer one is not sent. */
 #define MAX_CONDITION_BYTES (4 * 1024 * 1024)
 #define MAX_FILTER_BYTES	(12 * 1024 * 1024)
+/* More values of IN than that surely exceed it. */
+#define MAX_VALUES			(1024 * 1024)
+
+#define MS_PER_DAY			(INT64CONST(1000) * SECS_PER_DAY)
 
 /* What became of a condition. */
 typedef enum Sent
 {
 	SENT,						/* it is in the buffer */
-	ALWAYS,						/* it restricts nothing that could be said; nothing is written */
-	NEVER						/* no document can match; nothing is written */
+	ALWAYS,						/* every row passes, or (a superset) perhaps; nothing is written */
+	NEVER						/* no row can pass; nothing is written */
 } Sent;
 
 typedef struct Deparser
@@ -54,211 +40,373 @@ typedef struct Deparser
 	const MtFilterValue *values;
 	StringInfo	buffer;
 	bool		compares_text;
+	bool		is_cut;			/* a condition was too long to be sent */
 } Deparser;
 
-static void
-put_point(StringInfo buffer, const MtPoint *point)
-{
-	uint64		bits;
+/* ---- guards: each writes elements of a document ---- */
 
-	switch (point->type)
+/* $type of one or several */
+static void
+put_types(StringInfo buffer, const char *const *types)
+{
+	int			list;
+
+	if (types[1] == NULL)
 	{
-		case MT_BSON_INT64:
-		case MT_BSON_DATE:
-			mt_build_le64(buffer, (uint64) point->integer);
-			break;
-		case MT_BSON_BOOL:
-			appendStringInfoChar(buffer, (char) point->integer);
-			break;
-		case MT_BSON_DOUBLE:
-			memcpy(&bits, &point->number, sizeof bits);
-			mt_build_le64(buffer, bits);
-			break;
-		case MT_BSON_STRING:
-			mt_build_string(buffer, point->bytes, point->n_bytes);
-			break;
-		case MT_BSON_BINARY:
-			mt_build_le32(buffer, (uint32) point->n_bytes);
-			appendStringInfoChar(buffer, (char) point->subtype);
-			appendBinaryStringInfo(buffer, point->bytes, point->n_bytes);
-			break;
-		default:
-			appendBinaryStringInfo(buffer, point->bytes, point->n_bytes);
-			break;
+		mt_build_text(buffer, "$type", types[0]);
+		return;
 	}
-}
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$type");
+	for (int i = 0; i < MT_MAX_TYPES && types[i] != NULL; i++)
+	{
+		MtPoint		name = {.type = MT_BSON_STRING, .bytes = types[i], .n_bytes = (int) strlen(types[i])};
 
-static MtPoints
-points_of(Deparser *deparser, const MtLeaf *leaf, Datum value)
-{
-	deparser->compares_text |= leaf->type == TEXTOID;
-	return mt_points_of(leaf->type, value);
+		mt_point_put_indexed(buffer, i, &name);
+	}
+	mt_build_end(buffer, list);
 }
-
-/* ---- filters of one column: each writes the elements of a document ---- */
 
 static void
-put_type(StringInfo buffer, const char *path, const char *type)
+put_regex(StringInfo buffer, const char *operator, const char *regex)
+{
+	MtPoint		point = {.type = MT_BSON_REGEX, .bytes = regex, .n_bytes = (int) strlen(regex)};
+
+	mt_point_put(buffer, operator, &point);
+}
+
+static void
+put_no_array(StringInfo buffer)
+{
+	int			is_no = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$not");
+
+	mt_build_text(buffer, "$type", "array");
+	mt_build_end(buffer, is_no);
+}
+
+/* {path: {$type: 'array'}}, or that it is none */
+static void
+put_array_test(StringInfo buffer, const char *path, bool wanted)
 {
 	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
 
-	mt_build_name(buffer, MT_BSON_STRING, "$type");
-	mt_build_string(buffer, type, (int) strlen(type));
+	if (wanted)
+		mt_build_text(buffer, "$type", "array");
+	else
+		put_no_array(buffer);
 	mt_build_end(buffer, field);
 }
 
-/* {path: {operator: value}} */
-static void
-put_operator(StringInfo buffer, const char *path, const char *operator, const MtPoint *point)
+/* The next longer part of a dotted path that is not all of it; NULL: there is none. */
+static char *
+next_parent(const char *path, const char **dot)
 {
-	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
+	*dot = strchr(*dot == NULL ? path : *dot + 1, '.');
+	return *dot == NULL ? NULL : pnstrdup(path, *dot - path);
+}
 
-	mt_build_name(buffer, point->type, operator);
-	put_point(buffer, point);
+/* The path leads through no array. */
+static void
+put_no_arrays_above(StringInfo buffer, const MtCollectionColumn *column)
+{
+	const char *dot = NULL;
+	char	   *parent;
+
+	while ((parent = next_parent(column->path, &dot)) != NULL)
+		put_array_test(buffer, parent, false);
+}
+
+/* {$convert: {input: path, to: type, onError: null, onNull: null}} */
+static void
+put_conversion(StringInfo buffer, int index, const char *path, const char *type)
+{
+	int			element = mt_build_begin_indexed(buffer, index);
+	int			convert = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$convert");
+
+	mt_build_text(buffer, "input", path);
+	mt_build_text(buffer, "to", type);
+	mt_build_name(buffer, MT_BSON_NULL, "onError");
+	mt_build_name(buffer, MT_BSON_NULL, "onNull");
+	mt_build_end(buffer, convert);
+	mt_build_end(buffer, element);
+}
+
+/* {$expr: {$eq: [a conversion, or what is left of one, and what it must be]}} */
+static void
+put_expression(StringInfo buffer, const MtCollectionColumn *column, MtExpressionGuard guard)
+{
+	char	   *path = psprintf("$%s", column->path);
+	int			expression = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$expr");
+	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
+	int			element;
+	int			modulo;
+	MtPoint		point = {.type = MT_BSON_INT64};
+
+	if (guard == MT_EXPRESSION_IS_DOUBLE)
+	{
+		put_conversion(buffer, 0, path, "double");
+		mt_build_text(buffer, "1", path);
+	}
+	else
+	{
+		element = mt_build_begin_indexed(buffer, 0);
+		modulo = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$mod");
+		put_conversion(buffer, 0, path, "long");
+		point.integer = MS_PER_DAY;
+		mt_point_put_indexed(buffer, 1, &point);
+		mt_build_end(buffer, modulo);
+		mt_build_end(buffer, element);
+		point.integer = 0;
+		mt_point_put_indexed(buffer, 1, &point);
+	}
+	mt_build_end(buffer, equal);
+	mt_build_end(buffer, expression);
+}
+
+/* What a guard says with operators of the field. */
+static void
+put_guard_operators(StringInfo buffer, const MtGuard *guard)
+{
+	MtPoint		no_bits = {.type = MT_BSON_INT32};
+
+	if (guard->types[0] != NULL)
+		put_types(buffer, guard->types);
+	if (guard->is_integral)
+		mt_point_put(buffer, "$bitsAllClear", &no_bits);
+	if (guard->regex != NULL)
+		put_regex(buffer, "$regex", guard->regex);
+}
+
+/* $or of an arm's guards */
+static void
+put_guards(StringInfo buffer, const MtCollectionColumn *column, const MtArm *arm)
+{
+	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
+
+	for (int i = 0; i < arm->n_guards; i++)
+	{
+		int			element = mt_build_begin_indexed(buffer, i);
+		int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+
+		put_guard_operators(buffer, &arm->guards[i]);
+		mt_build_end(buffer, field);
+		if (arm->guards[i].expression != MT_EXPRESSION_NONE)
+			put_expression(buffer, column, arm->guards[i].expression);
+		mt_build_end(buffer, element);
+	}
+	mt_build_end(buffer, either);
+}
+
+/* ---- arms ---- */
+
+/* One point by one operator, several by another. */
+static void
+put_points(StringInfo buffer, const char *one, const char *several, const List *points)
+{
+	int			list;
+	int			n = 0;
+	ListCell   *cell;
+
+	if (list_length(points) == 1)
+	{
+		mt_point_put(buffer, one, linitial(points));
+		return;
+	}
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, several);
+	foreach(cell, points)
+		mt_point_put_indexed(buffer, n++, lfirst(cell));
+	mt_build_end(buffer, list);
+}
+
+static bool
+has_core(const MtArm *arm)
+{
+	return arm->lower != NULL || arm->upper != NULL || arm->points != NIL || arm->excluded != NIL || arm->type != NULL;
+}
+
+static void
+put_core(StringInfo buffer, const MtArm *arm)
+{
+	if (arm->type != NULL)
+		mt_build_text(buffer, "$type", arm->type);
+	if (arm->points != NIL)
+		put_points(buffer, "$eq", "$in", arm->points);
+	if (arm->excluded != NIL)
+		put_points(buffer, "$ne", "$nin", arm->excluded);
+	if (arm->lower != NULL)
+		mt_point_put(buffer, arm->lower_is_open ? "$gt" : "$gte", arm->lower);
+	if (arm->upper != NULL)
+		mt_point_put(buffer, arm->upper_is_open ? "$lt" : "$lte", arm->upper);
+}
+
+/* Only {path: value} is an equality on _id that MongoDB answers in the shortest way. */
+static void
+put_superset_arm(StringInfo buffer, const MtCollectionColumn *column, const MtArm *arm)
+{
+	int			field;
+
+	if (list_length(arm->points) == 1 && arm->excluded == NIL && arm->lower == NULL && arm->upper == NULL)
+	{
+		mt_point_put(buffer, column->path, linitial(arm->points));
+		return;
+	}
+	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	put_core(buffer, arm);
 	mt_build_end(buffer, field);
 }
 
-static Sent
-put_not_null(StringInfo buffer, const MtCollectionColumn *column)
+static void
+put_exact_arm(StringInfo buffer, const MtCollectionColumn *column, const MtArm *arm, bool is_alone)
 {
 	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
 
+	put_core(buffer, arm);
+	if (arm->lower == NULL && arm->least != NULL)
+		mt_point_put(buffer, "$gte", arm->least);
+	if (arm->upper == NULL && arm->most != NULL)
+		mt_point_put(buffer, "$lte", arm->most);
+	if (arm->n_guards == 1)
+		put_guard_operators(buffer, &arm->guards[0]);
+	if (is_alone)
+		put_no_array(buffer);
+	mt_build_end(buffer, field);
+	if (arm->n_guards == 1 && arm->guards[0].expression != MT_EXPRESSION_NONE)
+		put_expression(buffer, column, arm->guards[0].expression);
+	if (arm->n_guards > 1)
+		put_guards(buffer, column, arm);
+}
+
+static void
+put_arm(StringInfo buffer, const MtCollectionColumn *column, const MtArm *arm, bool exact, bool is_alone)
+{
+	if (exact)
+		put_exact_arm(buffer, column, arm, is_alone);
+	else
+		put_superset_arm(buffer, column, arm);
+}
+
+/* Not null, as a superset. */
+static Sent
+put_perhaps_not_null(StringInfo buffer, const MtCollectionColumn *column)
+{
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	MtPoint		yes = {.type = MT_BSON_BOOL, .integer = 1};
+
 	/* An array that holds a null is no null, but $ne would say so. */
 	if (column->class == MT_COMPARE_NONE || column->has_index)
-	{
-		mt_build_name(buffer, MT_BSON_BOOL, "$exists");
-		appendStringInfoChar(buffer, 1);
-	}
+		mt_point_put(buffer, "$exists", &yes);
 	else
 		mt_build_name(buffer, MT_BSON_NULL, "$ne");
 	mt_build_end(buffer, field);
 	return SENT;
 }
 
-/* What is NULL to SQL by its value, and the arrays that a path may meet on its way. */
-static void
-put_null_by_value(StringInfo buffer, const MtCollectionColumn *column)
-{
-	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
-	int			n = 0;
-	int			arm = mt_build_begin_indexed(buffer, n++);
-
-	mt_build_name(buffer, MT_BSON_NULL, column->path);
-	mt_build_end(buffer, arm);
-	arm = mt_build_begin_indexed(buffer, n++);
-	put_type(buffer, column->path, "undefined");
-	mt_build_end(buffer, arm);
-	for (const char *dot = strchr(column->path, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
-	{
-		arm = mt_build_begin_indexed(buffer, n++);
-		put_type(buffer, pnstrdup(column->path, dot - column->path), "array");
-		mt_build_end(buffer, arm);
-	}
-	mt_build_end(buffer, either);
-}
-
-/* The BSON types of which every value converts to a type. */
-static const struct
-{
-	Oid			type;
-	const char *always[5];
-}			converting[] =
-{
-	{BOOLOID, {"bool"}},
-	{INT4OID, {"int"}},
-	{INT8OID, {"int", "long"}},
-	{FLOAT8OID, {"int", "double"}},
-	{NUMERICOID, {"int", "long", "double", "decimal"}},
-};
-
-/* Whatever is not surely converted: {$nor: [{a: {$type: [...], $not: {$type: 'array'}}}]} */
-static void
-put_null_by_type(StringInfo buffer, const MtCollectionColumn *column)
-{
-	int			neither = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$nor");
-	int			arm = mt_build_begin_indexed(buffer, 0);
-	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-	int			types = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$type");
-	int			is_no;
-
-	for (size_t i = 0; i < lengthof(converting); i++)
-		for (int j = 0; converting[i].type == column->type && converting[i].always[j] != NULL; j++)
-		{
-			mt_build_index(buffer, MT_BSON_STRING, j);
-			mt_build_string(buffer, converting[i].always[j], (int) strlen(converting[i].always[j]));
-		}
-	mt_build_end(buffer, types);
-	is_no = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$not");
-	mt_build_name(buffer, MT_BSON_STRING, "$type");
-	mt_build_string(buffer, "array", 5);
-	mt_build_end(buffer, is_no);
-	mt_build_end(buffer, field);
-	mt_build_end(buffer, arm);
-	mt_build_end(buffer, neither);
-}
-
-/* {path: {$gte: below, $lte: above}} */
-static void
-put_numeric_range(StringInfo buffer, const char *path, const MtPoints *points)
-{
-	MtPoint		below = {.type = MT_BSON_DOUBLE, .number = points->below};
-	MtPoint		above = {.type = MT_BSON_DOUBLE, .number = points->above};
-	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
-
-	mt_build_name(buffer, MT_BSON_DOUBLE, "$gte");
-	put_point(buffer, &below);
-	mt_build_name(buffer, MT_BSON_DOUBLE, "$lte");
-	put_point(buffer, &above);
-	mt_build_end(buffer, field);
-}
-
 static Sent
-put_equal(StringInfo buffer, const MtCollectionColumn *column, const MtPoints *points)
+put_arms(StringInfo buffer, const MtCollectionColumn *column, const MtArms *arms, bool exact)
 {
-	int			field;
-	int			list;
+	int			either;
 
-	if (points->is_range)
-		put_numeric_range(buffer, column->path, points);
-	else if (points->n == 1)
-		put_operator(buffer, column->path, "$eq", &points->points[0]);
-	else if (points->n == 0)
+	if (arms->n == 0)
 		return NEVER;
+	for (int i = 0; i < arms->n; i++)
+		if (!exact && !has_core(&arms->arms[i]))
+			return put_perhaps_not_null(buffer, column);
+	if (arms->n == 1)
+		put_arm(buffer, column, &arms->arms[0], exact, true);
 	else
 	{
-		field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-		list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
-		for (int i = 0; i < points->n; i++)
+		either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
+		for (int i = 0; i < arms->n; i++)
 		{
-			mt_build_index(buffer, points->points[i].type, i);
-			put_point(buffer, &points->points[i]);
+			int			element = mt_build_begin_indexed(buffer, i);
+
+			put_arm(buffer, column, &arms->arms[i], exact, false);
+			mt_build_end(buffer, element);
 		}
-		mt_build_end(buffer, list);
-		mt_build_end(buffer, field);
+		mt_build_end(buffer, either);
+		if (exact)
+			put_array_test(buffer, column->path, false);
 	}
+	if (exact)
+		put_no_arrays_above(buffer, column);
 	return SENT;
+}
+
+/* ---- NULL ---- */
+
+/* {path: null}, of which an array that holds a null is none if it shall be exact */
+static void
+put_null_arm(StringInfo buffer, int index, const MtCollectionColumn *column, MtBsonType type, bool exact)
+{
+	int			element = mt_build_begin_indexed(buffer, index);
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+
+	if (type == MT_BSON_NULL)
+		mt_build_name(buffer, MT_BSON_NULL, "$eq");
+	else
+		mt_build_text(buffer, "$type", "undefined");
+	if (exact)
+		put_no_array(buffer);
+	mt_build_end(buffer, field);
+	mt_build_end(buffer, element);
+}
+
+/* $or, or $nor, of what is NULL by its value: beyond an array, missing, null, undefined. */
+static void
+put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionColumn *column, bool exact)
+{
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, operator);
+	const char *dot = NULL;
+	char	   *parent;
+	int			n = 0;
+
+	put_null_arm(buffer, n++, column, MT_BSON_NULL, exact);
+	put_null_arm(buffer, n++, column, MT_BSON_UNDEFINED, exact);
+	while ((parent = next_parent(column->path, &dot)) != NULL)
+	{
+		int			element = mt_build_begin_indexed(buffer, n++);
+
+		put_array_test(buffer, parent, true);
+		mt_build_end(buffer, element);
+	}
+	mt_build_end(buffer, list);
 }
 
 static Sent
-put_not_equal(StringInfo buffer, const MtCollectionColumn *column, const MtPoints *points)
+put_not_null(StringInfo buffer, const MtCollectionColumn *column, bool exact)
 {
-	int			field;
-	int			list;
+	MtArms		arms;
 
-	if (column->has_index || points->is_range || points->n == 0)
-		return put_not_null(buffer, column);
-	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$nin");
-	for (int i = 0; i < points->n; i++)
+	if (!exact)
+		return put_perhaps_not_null(buffer, column);
+	if (mt_column_reads_everything(column))
 	{
-		mt_build_index(buffer, points->points[i].type, i);
-		put_point(buffer, &points->points[i]);
+		put_null_by_value(buffer, "$nor", column, true);
+		return SENT;
 	}
-	mt_build_index(buffer, MT_BSON_NULL, points->n);
-	mt_build_end(buffer, list);
-	mt_build_end(buffer, field);
+	mt_typed_arms(column, &arms);
+	return put_arms(buffer, column, &arms, true);
+}
+
+static Sent
+put_null(StringInfo buffer, const MtCollectionColumn *column, bool exact)
+{
+	int			neither;
+	int			element;
+
+	if (!column->null_on_mismatch || mt_column_reads_everything(column))
+	{
+		put_null_by_value(buffer, "$or", column, exact);
+		return SENT;
+	}
+	neither = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$nor");
+	element = mt_build_begin_indexed(buffer, 0);
+	(void) put_not_null(buffer, column, true);
+	mt_build_end(buffer, element);
+	mt_build_end(buffer, neither);
 	return SENT;
 }
+
+/* ---- conditions ---- */
 
 static const char *const operators[] = {
 	[BTLessStrategyNumber] = "$lt",
@@ -269,100 +417,21 @@ static const char *const operators[] = {
 	[MT_NOT_EQUAL_STRATEGY] = "$ne",
 };
 
-static bool
-is_less(int strategy)
-{
-	return strategy == BTLessStrategyNumber || strategy == BTLessEqualStrategyNumber;
-}
-
-/* {$or: [{path: {operator: point}}, {path: {$eq: NaN}} or {path: {$type: 'objectId'}}]} */
-static void
-put_range_or(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const MtPoint *point)
-{
-	MtPoint		nan = {.type = MT_BSON_DOUBLE, .number = get_float8_nan()};
-	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
-	int			arm = mt_build_begin_indexed(buffer, 0);
-
-	put_operator(buffer, column->path, operator, point);
-	mt_build_end(buffer, arm);
-	arm = mt_build_begin_indexed(buffer, 1);
-	if (column->class == MT_COMPARE_TEXT)
-		put_type(buffer, column->path, "objectId");
-	else
-		put_operator(buffer, column->path, "$eq", &nan);
-	mt_build_end(buffer, arm);
-	mt_build_end(buffer, either);
-}
-
-static Sent
-put_float_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const MtPoints *points)
-{
-	MtPoint		bound = points->points[0];
-	const char *operator = operators[strategy];
-
-	/* NaN is equal to itself, and greater than all else */
-	if (points->is_nan && strategy == BTGreaterStrategyNumber)
-		return NEVER;
-	if (points->is_nan)
-		return strategy == BTGreaterEqualStrategyNumber ? put_equal(buffer, column, points) :
-			put_not_null(buffer, column);
-	if (column->class == MT_COMPARE_NUMERIC)
-	{
-		bound.type = MT_BSON_DOUBLE;
-		bound.number = is_less(strategy) ? points->above : points->below;
-		operator = is_less(strategy) ? "$lte" : "$gte";
-	}
-	if (is_less(strategy))
-		put_operator(buffer, column->path, operator, &bound);
-	else
-		put_range_or(buffer, column, operator, &bound);
-	return SENT;
-}
-
-static Sent
-put_time_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const MtPoints *points)
-{
-	MtPoint		bound = {.type = MT_BSON_DATE};
-
-	/* no date of BSON reads as an infinity */
-	if (points->infinity != 0)
-		return is_less(strategy) == (points->infinity > 0) ? put_not_null(buffer, column) : NEVER;
-	bound.integer = strategy == BTLessStrategyNumber || strategy == BTGreaterEqualStrategyNumber ?
-		points->ceil_ms : points->floor_ms;
-	put_operator(buffer, column->path, operators[strategy], &bound);
-	return SENT;
-}
-
-static Sent
-put_range(StringInfo buffer, const MtCollectionColumn *column, int strategy, const MtPoints *points)
-{
-	switch (column->class)
-	{
-		case MT_COMPARE_FLOAT:
-		case MT_COMPARE_NUMERIC:
-			return put_float_range(buffer, column, strategy, points);
-		case MT_COMPARE_DATE:
-		case MT_COMPARE_TIMESTAMP:
-			return put_time_range(buffer, column, strategy, points);
-		case MT_COMPARE_TEXT:
-			put_range_or(buffer, column, operators[strategy], &points->points[0]);
-			return SENT;
-		default:
-			put_operator(buffer, column->path, operators[strategy], &points->points[0]);
-			return SENT;
-	}
-}
-
-/* ---- conditions ---- */
-
 /* A value that is not known yet, as its text. */
 static Sent
-put_unknown(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const char *text)
+put_unknown(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const char *text, bool exact)
 {
-	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	int			field;
 
-	mt_build_name(buffer, MT_BSON_STRING, operator);
-	mt_build_string(buffer, text, (int) strlen(text));
+	if (!exact && strcmp(operator, "$eq") == 0)
+	{
+		mt_build_text(buffer, column->path, text);
+		return SENT;
+	}
+	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	mt_build_text(buffer, operator, text);
+	if (exact)
+		put_no_array(buffer);
 	mt_build_end(buffer, field);
 	return SENT;
 }
@@ -372,160 +441,144 @@ put_compare(Deparser *deparser, const MtLeaf *leaf)
 {
 	const MtCollectionColumn *column = &deparser->columns[leaf->column];
 	const MtFilterValue *value = &deparser->values[leaf->value];
-	MtPoints		points;
+	MtArms		equality = {0};
+	MtArms		arms;
 
 	if (value->unknown != NULL)
-		return put_unknown(deparser->buffer, column, operators[leaf->strategy], value->unknown);
+		return put_unknown(deparser->buffer, column, operators[leaf->strategy], value->unknown, leaf->exact);
 	if (value->isnull)
 		return NEVER;
-	points = points_of(deparser, leaf, value->datum);
 	if (leaf->strategy == BTEqualStrategyNumber)
-		return put_equal(deparser->buffer, column, &points);
+	{
+		mt_add_equality(column, leaf->type, value->datum, leaf->exact, &equality);
+		return put_arms(deparser->buffer, column, &equality, leaf->exact);
+	}
 	if (leaf->strategy == MT_NOT_EQUAL_STRATEGY)
-		return put_not_equal(deparser->buffer, column, &points);
-	return put_range(deparser->buffer, column, leaf->strategy, &points);
+	{
+		mt_add_equality(column, leaf->type, value->datum, true, &equality);
+		mt_exclusion_arms(column, &equality, leaf->exact, &arms);
+	}
+	else
+		mt_comparison_arms(column, leaf->type, value->datum, leaf->strategy, leaf->exact, &arms);
+	return put_arms(deparser->buffer, column, &arms, leaf->exact);
 }
 
-/* {$or: [{path: {$in: [...]}}, a range, ...]} */
 static Sent
 put_any(Deparser *deparser, const MtLeaf *leaf)
 {
 	const MtCollectionColumn *column = &deparser->columns[leaf->column];
 	const MtFilterValue *value = &deparser->values[leaf->value];
-	StringInfo	buffer = deparser->buffer;
+	MtArms		arms = {0};
 	int16		typlen;
 	bool		typbyval;
 	char		typalign;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			n_elements;
-	int			n_points = 0;
-	int			n_arms = 0;
-	int			either;
-	int			arm;
-	int			field;
-	int			list;
 
 	if (value->unknown != NULL)
-		return put_unknown(buffer, column, "$in", value->unknown);
+		return put_unknown(deparser->buffer, column, "$in", value->unknown, leaf->exact);
 	if (value->isnull)
 		return NEVER;
 	get_typlenbyvalalign(leaf->type, &typlen, &typbyval, &typalign);
 	deconstruct_array(DatumGetArrayTypeP(value->datum), leaf->type, typlen, typbyval, typalign,
 					  &elements, &nulls, &n_elements);
-	either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
-	arm = mt_build_begin_indexed(buffer, n_arms++);
-	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
-	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
-	for (int i = 0; i < n_elements && buffer->len < MAX_FILTER_BYTES; i++)
+	if (n_elements > MAX_VALUES)
 	{
-		MtPoints		points;
-
-		if (nulls[i])
-			continue;
-		points = points_of(deparser, leaf, elements[i]);
-		if (points.is_range)
-			continue;
-		for (int j = 0; j < points.n; j++)
-		{
-			mt_build_index(buffer, points.points[j].type, n_points++);
-			put_point(buffer, &points.points[j]);
-		}
+		deparser->is_cut |= leaf->exact;
+		return ALWAYS;
 	}
-	mt_build_end(buffer, list);
-	mt_build_end(buffer, field);
-	mt_build_end(buffer, arm);
-	for (int i = 0; i < n_elements && column->class == MT_COMPARE_NUMERIC && buffer->len < MAX_FILTER_BYTES; i++)
-	{
-		MtPoints		points;
-
-		if (nulls[i])
-			continue;
-		points = points_of(deparser, leaf, elements[i]);
-		if (!points.is_range)
-			continue;
-		arm = mt_build_begin_indexed(buffer, n_arms++);
-		put_numeric_range(buffer, column->path, &points);
-		mt_build_end(buffer, arm);
-	}
-	mt_build_end(buffer, either);
-	return n_points == 0 && n_arms == 1 ? NEVER : SENT;
+	for (int i = 0; i < n_elements; i++)
+		if (!nulls[i])
+			mt_add_equality(column, leaf->type, elements[i], leaf->exact, &arms);
+	return put_arms(deparser->buffer, column, &arms, leaf->exact);
 }
 
-static Sent put_condition(Deparser *deparser, List *condition);
-
-/* The document of one condition as an element of an array. */
 static Sent
-put_arm(Deparser *deparser, int index, List *condition)
+put_leaf(Deparser *deparser, const MtLeaf *leaf)
 {
-	StringInfo	buffer = deparser->buffer;
-	int			start = buffer->len;
-	int			document = mt_build_begin_indexed(buffer, index);
-	Sent		sent = put_condition(deparser, condition);
+	const MtCollectionColumn *column = &deparser->columns[leaf->column];
 
-	mt_build_end(buffer, document);
-	if (sent == SENT && buffer->len - start > MAX_CONDITION_BYTES)
-		sent = ALWAYS;
-	if (sent != SENT)
-		buffer->len = start;
-	return sent;
+	deparser->compares_text |= column->class == MT_COMPARE_TEXT;
+	switch (leaf->kind)
+	{
+		case MT_CONDITION_COMPARE:
+			return put_compare(deparser, leaf);
+		case MT_CONDITION_ANY:
+			return put_any(deparser, leaf);
+		case MT_CONDITION_NOT_NULL:
+			return put_not_null(deparser->buffer, column, leaf->exact);
+		default:
+			return put_null(deparser->buffer, column, leaf->exact);
+	}
+}
+
+static Sent put_several(Deparser *deparser, bool is_or, List *conditions);
+
+/* What it leaves behind when it is not SENT, the caller removes. */
+static Sent
+put_condition(Deparser *deparser, List *condition)
+{
+	int			start = deparser->buffer->len;
+	MtLeaf		leaf;
+	Sent		sent;
+
+	if (!IsA(condition, IntList))
+		return put_several(deparser, intVal(linitial(condition)) == MT_CONDITION_OR, lsecond(condition));
+	leaf = mt_condition_leaf(condition);
+	sent = put_leaf(deparser, &leaf);
+	if (sent != SENT || deparser->buffer->len - start <= MAX_CONDITION_BYTES)
+		return sent;
+	deparser->is_cut |= leaf.exact;
+	return ALWAYS;
 }
 
 /* {$and: [...]} or {$or: [...]}, which must not be empty. */
 static Sent
 put_several(Deparser *deparser, bool is_or, List *conditions)
 {
-	int			list = mt_build_begin_named(deparser->buffer, MT_BSON_ARRAY, is_or ? "$or" : "$and");
+	StringInfo	buffer = deparser->buffer;
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, is_or ? "$or" : "$and");
 	int			n = 0;
 	ListCell   *cell;
 
 	foreach(cell, conditions)
 	{
-		Sent		sent = put_arm(deparser, n, lfirst(cell));
+		int			start = buffer->len;
+		int			element = mt_build_begin_indexed(buffer, n);
+		Sent		sent = put_condition(deparser, lfirst(cell));
 
 		if (sent == (is_or ? ALWAYS : NEVER))
 			return sent;
-		n += sent == SENT;
+		if (sent == SENT)
+		{
+			mt_build_end(buffer, element);
+			n++;
+		}
+		else
+			buffer->len = start;
 	}
-	mt_build_end(deparser->buffer, list);
+	mt_build_end(buffer, list);
 	if (n > 0)
 		return SENT;
 	return is_or ? NEVER : ALWAYS;
 }
 
-/* What it leaves behind when it is not SENT, the caller removes. */
-static Sent
-put_condition(Deparser *deparser, List *condition)
+static void
+refuse(void)
 {
-	MtLeaf		leaf;
-	const MtCollectionColumn *column;
-
-	if (!IsA(condition, IntList))
-		return put_several(deparser, intVal(linitial(condition)) == MT_CONDITION_OR, lsecond(condition));
-	leaf = mt_condition_leaf(condition);
-	column = &deparser->columns[leaf.column];
-	switch (leaf.kind)
-	{
-		case MT_CONDITION_COMPARE:
-			return put_compare(deparser, &leaf);
-		case MT_CONDITION_ANY:
-			return put_any(deparser, &leaf);
-		case MT_CONDITION_NOT_NULL:
-			return put_not_null(deparser->buffer, column);
-		default:
-			if (column->null_on_mismatch)
-				put_null_by_type(deparser->buffer, column);
-			else
-				put_null_by_value(deparser->buffer, column);
-			return SENT;
-	}
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("the condition is too long to be sent to MongoDB"),
+			 errdetail("What MongoDB shall do for this query depends on all of the condition."),
+			 errhint("Set mongo_tail.enable_pushdown to off for this query, or write shorter lists.")));
 }
 
 MtFilter
 mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values)
 {
 	StringInfoData buffer;
-	Deparser	deparser = {columns, values, &buffer, false};
+	Deparser	deparser = {columns, values, &buffer, false, false};
 	MtFilter	filter;
 	int			document;
 	Sent		sent;
@@ -535,7 +588,14 @@ mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const 
 	sent = list_length(conditions) == 1 ? put_condition(&deparser, linitial(conditions)) :
 		put_several(&deparser, false, conditions);
 	mt_build_end(&buffer, document);
-	if (sent != SENT || buffer.len > MAX_FILTER_BYTES)
+	if (sent == SENT && buffer.len > MAX_FILTER_BYTES)
+	{
+		deparser.is_cut |= mt_conditions_have_exact(conditions);
+		sent = ALWAYS;
+	}
+	if (deparser.is_cut)
+		refuse();
+	if (sent != SENT)
 	{
 		resetStringInfo(&buffer);
 		mt_build_end(&buffer, mt_build_begin(&buffer));

@@ -27,6 +27,7 @@
 #include "fdw/collection_plan.h"
 #include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
+#include "guc.h"
 
 typedef struct CollectionPlan
 {
@@ -39,10 +40,13 @@ static List *
 ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 {
 	CollectionPlan *plan = baserel->fdw_private;
+	List	   *condition;
+	bool		exact;
 
 	if (!plan->pushdown.filter)
 		return NIL;
-	return mt_collection_ship(root, baserel->relid, plan->columns, clause, values);
+	condition = mt_collection_ship(root, baserel->relid, plan->columns, clause, values, &exact);
+	return exact && mt_guc_exact_filters ? mt_condition_exact(condition) : condition;
 }
 
 /* Those of the clauses that MongoDB can help with, as a list of MtShippedClause. */

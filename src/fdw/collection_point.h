@@ -1,42 +1,34 @@
 /*
  * collection_point.h
- *		What a value that a clause compares with is to MongoDB.
+ *		One BSON value that a clause compares with.
  */
 #ifndef MT_COLLECTION_POINT_H
 #define MT_COLLECTION_POINT_H
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+
 #include "oplog/bson_walk.h"
 
-#define MT_MAX_POINTS 2
-
-/* One BSON value. */
 typedef struct MtPoint
 {
 	MtBsonType	type;
-	int64		integer;		/* int64, date, bool */
+	int64		integer;		/* int32, int64, date, bool */
 	double		number;
-	const char *bytes;			/* string, ObjectId, binary */
+	const char *bytes;			/* string, ObjectId, binary, Decimal128, regular expression */
 	int			n_bytes;
-	uint8		subtype;
+	uint8		subtype;		/* of a binary */
 } MtPoint;
 
-/* What a value is to MongoDB. */
-typedef struct MtPoints
-{
-	int			n;
-	MtPoint		points[MT_MAX_POINTS];
-	bool		is_range;		/* numeric: not points, but what lies between */
-	double		below;
-	double		above;
-	bool		is_nan;
-	int			infinity;		/* of dates and timestamps: -1, 1 or 0 */
-	int64		floor_ms;		/* of dates and timestamps */
-	int64		ceil_ms;
-} MtPoints;
+/* In the current memory context; bytes must live as long. */
+extern MtPoint *mt_point(MtBsonType type);
+extern MtPoint *mt_point_integer(MtBsonType type, int64 integer);
+extern MtPoint *mt_point_double(double number);
+extern MtPoint *mt_point_bytes(MtBsonType type, const char *bytes, int n_bytes);
 
-/* Of a value of a type that collection_shippable.c takes. */
-extern MtPoints mt_points_of(Oid type, Datum value);
+/* An element of a document, or of an array. */
+extern void mt_point_put(StringInfo buffer, const char *name, const MtPoint *point);
+extern void mt_point_put_indexed(StringInfo buffer, int index, const MtPoint *point);
 
 #endif							/* MT_COLLECTION_POINT_H */

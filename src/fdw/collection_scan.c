@@ -26,6 +26,7 @@
 #include "fdw/collection_plan.h"
 #include "fdw/collection_row.h"
 #include "fdw/collection_scan.h"
+#include "fdw/collection_shippable.h"
 
 typedef struct CollectionScan
 {
@@ -194,6 +195,9 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 			ExplainPropertyText("MongoDB Query", command, es);
 		else
 			ExplainPropertyBool("Reads Nothing", true, es);
+		if (scan->query->conditions != NIL && mt_conditions_are_exact(scan->query->conditions) &&
+			list_length(scan->query->conditions) == list_length(node->ss.ps.plan->qual))
+			ExplainPropertyBool("MongoDB Filter Is Exact", true, es);
 	}
 	if (es->analyze && scan->reader != NULL)
 	{

@@ -4,7 +4,8 @@
  *
  * Only what is known to give a superset is taken: operators of the btree
  * family of the column's own type, by their strategy, on the bare column.  A
- * cast of the column is another value, which MongoDB does not know.
+ * cast of the column is another value, which MongoDB does not know.  What has
+ * an exact form stands at the top of collection_typed.c.
  */
 #include "postgres.h"
 
@@ -18,6 +19,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "fdw/collection_arm.h"
 #include "fdw/collection_shippable.h"
 
 typedef struct Shipper
@@ -26,6 +28,7 @@ typedef struct Shipper
 	Index		relid;
 	const MtCollectionColumn *columns;
 	List	  **values;
+	bool		exact;			/* of all leaves so far */
 } Shipper;
 
 static List *ship(Shipper *shipper, Node *clause);
@@ -59,10 +62,14 @@ is_value(const Shipper *shipper, Node *node)
 		!contain_volatile_functions(node) && !contain_subplans(node);
 }
 
+/* A leaf in its superset form; can_be_exact: it has the other, too. */
 static List *
-leaf(MtConditionKind kind, int column, int strategy, Oid type, int value)
+leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, int value, bool can_be_exact)
 {
-	return lappend_int(list_make4_int((int) kind, column, strategy, (int) type), value);
+	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
+
+	shipper->exact &= can_be_exact;
+	return lappend_int(lappend_int(result, value), false);
 }
 
 MtLeaf
@@ -75,7 +82,60 @@ mt_condition_leaf(List *condition)
 	result.strategy = list_nth_int(condition, 2);
 	result.type = (Oid) list_nth_int(condition, 3);
 	result.value = list_nth_int(condition, 4);
+	result.exact = list_nth_int(condition, 5) != 0;
 	return result;
+}
+
+List *
+mt_condition_exact(List *condition)
+{
+	List	   *arms = NIL;
+	ListCell   *cell;
+
+	if (IsA(condition, IntList))
+	{
+		List	   *copy = list_copy(condition);
+
+		lfirst_int(list_tail(copy)) = true;
+		return copy;
+	}
+	foreach(cell, (List *) lsecond(condition))
+		arms = lappend(arms, mt_condition_exact(lfirst(cell)));
+	return list_make2(linitial(condition), arms);
+}
+
+bool
+mt_conditions_are_exact(List *conditions)
+{
+	ListCell   *cell;
+
+	foreach(cell, conditions)
+	{
+		List	   *condition = lfirst(cell);
+		bool		is_exact = IsA(condition, IntList) ? mt_condition_leaf(condition).exact :
+			mt_conditions_are_exact(lsecond(condition));
+
+		if (!is_exact)
+			return false;
+	}
+	return true;
+}
+
+bool
+mt_conditions_have_exact(List *conditions)
+{
+	ListCell   *cell;
+
+	foreach(cell, conditions)
+	{
+		List	   *condition = lfirst(cell);
+		bool		has_exact = IsA(condition, IntList) ? mt_condition_leaf(condition).exact :
+			mt_conditions_have_exact(lsecond(condition));
+
+		if (has_exact)
+			return true;
+	}
+	return false;
 }
 
 /* ---- operators ---- */
@@ -149,6 +209,21 @@ strategy_of(const MtCollectionColumn *column, Oid operator, Oid collation, Oid *
 		(OidIsValid(collation) && mt_compat_collate_is_c(collation)) ? strategy : 0;
 }
 
+/* Equality needs no more than that no array is in the way. */
+static bool
+is_exact_comparison(const MtCollectionColumn *column, int strategy)
+{
+	return strategy == BTEqualStrategyNumber ? mt_column_can_be_exact(column) : mt_column_has_typed_form(column);
+}
+
+static List *
+compare(Shipper *shipper, int column, int strategy, Oid type, void *value)
+{
+	*shipper->values = lappend(*shipper->values, value);
+	return leaf(shipper, MT_CONDITION_COMPARE, column, strategy, type, list_length(*shipper->values) - 1,
+				is_exact_comparison(&shipper->columns[column], strategy));
+}
+
 static List *
 ship_operator(Shipper *shipper, OpExpr *clause)
 {
@@ -174,8 +249,7 @@ ship_operator(Shipper *shipper, OpExpr *clause)
 	strategy = strategy_of(&shipper->columns[column], operator, clause->inputcollid, &value_type);
 	if (strategy == 0)
 		return NIL;
-	*shipper->values = lappend(*shipper->values, right);
-	return leaf(MT_CONDITION_COMPARE, column, strategy, value_type, list_length(*shipper->values) - 1);
+	return compare(shipper, column, strategy, value_type, right);
 }
 
 /* column = ANY (array), what IN becomes. */
@@ -192,7 +266,8 @@ ship_any(Shipper *shipper, ScalarArrayOpExpr *clause)
 		get_element_type(exprType(array)) != value_type)
 		return NIL;
 	*shipper->values = lappend(*shipper->values, array);
-	return leaf(MT_CONDITION_ANY, column, BTEqualStrategyNumber, value_type, list_length(*shipper->values) - 1);
+	return leaf(shipper, MT_CONDITION_ANY, column, BTEqualStrategyNumber, value_type,
+				list_length(*shipper->values) - 1, mt_column_can_be_exact(&shipper->columns[column]));
 }
 
 /* ---- truth values ---- */
@@ -205,13 +280,12 @@ ship_bool(Shipper *shipper, Node *node, bool wanted)
 
 	if (column < 0 || shipper->columns[column].class != MT_COMPARE_BOOL)
 		return NIL;
-	*shipper->values = lappend(*shipper->values, makeBoolConst(wanted, false));
-	return leaf(MT_CONDITION_COMPARE, column, BTEqualStrategyNumber, BOOLOID, list_length(*shipper->values) - 1);
+	return compare(shipper, column, BTEqualStrategyNumber, BOOLOID, makeBoolConst(wanted, false));
 }
 
 /*
  * IS NULL.  Under on_mismatch 'null' it holds for every value that does not
- * convert, so it is sent only where the types that do always convert are known.
+ * convert, so it is sent only where those that do can be told.
  */
 static List *
 ship_null(Shipper *shipper, Node *node, bool wanted)
@@ -223,22 +297,10 @@ ship_null(Shipper *shipper, Node *node, bool wanted)
 		return NIL;
 	column = &shipper->columns[index];
 	if (!wanted)
-		return leaf(MT_CONDITION_NOT_NULL, index, 0, InvalidOid, -1);
-	if (!column->null_on_mismatch)
-		return leaf(MT_CONDITION_NULL, index, 0, InvalidOid, -1);
-	if (column->is_nested || column->type != column->base_type || column->typmod >= 0)
+		return leaf(shipper, MT_CONDITION_NOT_NULL, index, 0, InvalidOid, -1, mt_column_has_typed_form(column));
+	if (column->null_on_mismatch && !mt_column_has_typed_form(column))
 		return NIL;
-	switch (column->type)
-	{
-		case BOOLOID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			return leaf(MT_CONDITION_NULL, index, 0, InvalidOid, -1);
-		default:
-			return NIL;
-	}
+	return leaf(shipper, MT_CONDITION_NULL, index, 0, InvalidOid, -1, mt_column_can_be_exact(column));
 }
 
 static List *
@@ -276,7 +338,9 @@ ship_boolean(Shipper *shipper, BoolExpr *clause)
 
 		if (condition != NIL)
 			conditions = lappend(conditions, condition);
-		else if (is_or)
+		else if (!is_or)
+			shipper->exact = false;
+		else
 		{
 			*shipper->values = list_truncate(*shipper->values, n_values);
 			return NIL;
@@ -317,9 +381,11 @@ ship(Shipper *shipper, Node *clause)
 
 List *
 mt_collection_ship(PlannerInfo *root, Index relid, const MtCollectionColumn *columns, Expr *clause,
-				   List **values)
+				   List **values, bool *exact)
 {
-	Shipper		shipper = {root, relid, columns, values};
+	Shipper		shipper = {root, relid, columns, values, true};
+	List	   *condition = ship(&shipper, (Node *) clause);
 
-	return ship(&shipper, (Node *) clause);
+	*exact = condition != NIL && shipper.exact;
+	return condition;
 }

@@ -4,8 +4,10 @@
  *		that a plan can carry.
  *
  * A condition is a superset filter: it holds for every document whose row
- * passes the clause, and perhaps for more.  The clause stays in the plan and
- * is checked here.
+ * passes the clause, and perhaps for more, so the clause must be checked here.
+ * Where there is an exact one, mt_condition_exact makes it: it holds for just
+ * those documents, at any value of its parameters, so that LIMIT or count(*)
+ * can be MongoDB's.  It costs MongoDB more.
  */
 #ifndef MT_COLLECTION_SHIPPABLE_H
 #define MT_COLLECTION_SHIPPABLE_H
@@ -40,14 +42,23 @@ typedef struct MtLeaf
 	int			strategy;		/* of btree, or MT_NOT_EQUAL_STRATEGY */
 	Oid			type;			/* of the value, or of the array's elements */
 	int			value;			/* index in the plan's list of values */
+	bool		exact;			/* the form in which it is sent */
 } MtLeaf;
 
 /*
- * The condition for a clause, NIL when there is none.  The expressions of its
- * values, which other tables' columns may stand in, are appended to values.
+ * The condition for a clause, as a superset, NIL when there is none; *exact:
+ * has it an exact form?  The expressions of its values, which other tables'
+ * columns may stand in, are appended to values.
  */
 extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollectionColumn *columns,
-								Expr *clause, List **values);
+								Expr *clause, List **values, bool *exact);
+
+/* A copy of a condition in its exact form, which it must have. */
+extern List *mt_condition_exact(List *condition);
+
+/* Is any of the conditions in its exact form, are all of them? */
+extern bool mt_conditions_have_exact(List *conditions);
+extern bool mt_conditions_are_exact(List *conditions);
 
 /* Can an equality on this column be sent? */
 extern bool mt_collection_ships_equality(const MtCollectionColumn *column);

@@ -70,6 +70,7 @@ mt_connection_new(const MtConnectionOptions *options, MtMongoError *error)
 		return NULL;
 	}
 	connection->uri = uri;
+	connection->preference = bson_new();
 	connection->port = options->port.wait ? options->port : mt_stream_plain_port();
 	connection->connect_timeout_ms =
 		mongoc_uri_get_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS,
@@ -118,6 +119,7 @@ destroy_client(MtConnection *connection)
 	connection->session = NULL;
 	connection->client = NULL;
 	connection->server_id = 0;
+	connection->settled = NULL;
 }
 
 static void
@@ -125,6 +127,7 @@ destroy_connection(MtConnection *connection)
 {
 	destroy_client(connection);
 	mongoc_uri_destroy(connection->uri);
+	bson_destroy(connection->preference);
 	free(connection);
 }
 
@@ -149,18 +152,19 @@ mt_connection_release(MtConnection *connection)
 bool
 mt_connection_is_reusable(const MtConnection *connection)
 {
-	mongoc_stream_t *stream;
+	mongoc_stream_t *stream = connection->settled;
 
 	if (connection->client == NULL || connection->session == NULL || connection->server_id == 0 ||
 		connection->interrupted || connection->renew || connection->freed ||
-		connection->cursors > 0 || connection->asking != NULL)
+		connection->cursors > 0 || connection->asking != NULL || connection->awaited_by != NULL)
 		return false;
-	stream = mt_connection_stream(connection, connection->server_id);
+	if (stream == NULL || !mt_stream_is_live(connection, stream))
+		stream = mt_connection_stream(connection, connection->server_id);
 	return stream != NULL && !mongoc_stream_check_closed(stream);
 }
 
 bool
-mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor, MtMongoError *error)
+mt_connection_begin(MtConnection *connection, const void *cursor, MtMongoError *error)
 {
 	bson_error_t driver;
 
@@ -179,6 +183,11 @@ mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor, MtMo
 	if (connection->asking != NULL && connection->asking != cursor &&
 		!mt_cursor_absorb(connection->asking, error))
 		return false;
+	if (connection->awaited_by != NULL && connection->awaited_by != cursor)
+	{
+		mt_error_set(error, "the connection is in use by a cursor");
+		return false;
+	}
 	if (connection->renew && connection->cursors == 0)
 		destroy_client(connection);
 	if (connection->client != NULL)
@@ -217,16 +226,16 @@ start_session(MtConnection *connection, MtMongoError *error)
 }
 
 uint32_t
-mt_connection_select(MtConnection *connection, MtMongoError *error)
+mt_connection_select(MtConnection *connection, const mongoc_read_prefs_t *prefs, MtMongoError *error)
 {
 	mongoc_server_description_t *server;
 	bson_error_t driver;
 	uint32_t	id;
 
 	memset(&driver, 0, sizeof driver);
-	server = mongoc_client_select_server(connection->client, false,
-										 mongoc_client_get_read_prefs(connection->client),
-										 &driver);
+	if (prefs == NULL)
+		prefs = mongoc_client_get_read_prefs(connection->client);
+	server = mongoc_client_select_server(connection->client, false, prefs, &driver);
 	if (server == NULL)
 	{
 		mt_error_from_driver(connection, &driver, NULL, error);
@@ -263,7 +272,7 @@ mt_connection_run(MtConnection *connection, uint32_t server_id, const char *data
 
 	memset(&driver, 0, sizeof driver);
 	if (server_id == 0)
-		server_id = mt_connection_select(connection, error);
+		server_id = mt_connection_select(connection, NULL, error);
 	if (server_id == 0 || !start_session(connection, error))
 	{
 		bson_init(reply);

@@ -77,6 +77,18 @@ typedef struct MtConnectionOptions
 
 typedef struct MtConnection MtConnection;
 
+/*
+ * What is known of a deployment's logical time.  cluster_time comes signed, and
+ * is told to members that may not know it yet.
+ */
+typedef struct MtClusterClock
+{
+	uint64_t	operation_time; /* of the newest operation that is known of; 0: none */
+	uint64_t	cluster_time;
+	uint32_t	gossip_len;
+	uint8_t		gossip[256];	/* $clusterTime, a document */
+} MtClusterClock;
+
 /* Once a process, before anything else here; safe to call again. */
 extern void mt_mongo_init(void);
 
@@ -112,6 +124,15 @@ extern bool mt_connection_is_reusable(const MtConnection *connection);
  */
 extern bool mt_connection_command(MtConnection *connection, const char *database,
 								  const bson_t *command, bson_t *reply, MtMongoError *error);
+
+/*
+ * Ask a server (of that read preference, NULL: the uri's) for its newest
+ * operation's time, and advance the clock to it.  A standalone has none.
+ */
+extern bool mt_connection_now(MtConnection *connection, const char *mode, MtClusterClock *clock,
+							  MtMongoError *error);
+
+extern void mt_cluster_clock_advance(MtClusterClock *clock, const MtClusterClock *other);
 
 /*
  * Is the server a member of a shard (or of a config server)?  Known once it

@@ -22,22 +22,39 @@
 struct MtFindCursor
 {
 	MtConnection *connection;
-	mongoc_stream_t *stream;	/* the driver's; checked before each use */
-	uint32_t	server_id;
+	mongoc_stream_t *stream;	/* that the connection was settled on; checked before each use */
 	int64_t		id;				/* 0: closed by the server */
 	int			batch_size;
 	bool		has_first;		/* the first batch was not handed out yet */
 	bool		failed;			/* no more batches: a reply is missing */
 	bool		asked;			/* request_id is sent, its reply not received */
 	int32_t		request_id;
-	bson_t		first;			/* the reply to the command */
+	uint64_t	bytes;			/* of all replies */
 	MtSlice		first_documents;
 	MtByteBuffer buffer;		/* of the batch that was handed out */
 	char	   *database;
 	char	   *collection;
 };
 
-/* The command as given and, for an aggregate, that a cursor is wanted. */
+/* {readConcern: {level, atClusterTime}} */
+static void
+append_read_concern(bson_t *command, const MtFindCursorOptions *options)
+{
+	bson_t		concern;
+
+	BSON_APPEND_DOCUMENT_BEGIN(command, "readConcern", &concern);
+	if (options->at_cluster_time != 0)
+	{
+		BSON_APPEND_UTF8(&concern, "level", "snapshot");
+		BSON_APPEND_TIMESTAMP(&concern, "atClusterTime", (uint32_t) (options->at_cluster_time >> 32),
+							  (uint32_t) options->at_cluster_time);
+	}
+	else
+		BSON_APPEND_UTF8(&concern, "level", options->read_concern != NULL ? options->read_concern : "majority");
+	bson_append_document_end(command, &concern);
+}
+
+/* The command as given, and what the options add to it. */
 static bool
 build_command(bson_t *command, const MtFindCursorOptions *options)
 {
@@ -45,52 +62,54 @@ build_command(bson_t *command, const MtFindCursorOptions *options)
 	bson_t		batch;
 	bson_iter_t iter;
 
-	bson_init(command);
 	if (!bson_init_static(&given, options->command.data, options->command.len) ||
 		!bson_iter_init(&iter, &given) || !bson_iter_next(&iter) || !bson_concat(command, &given))
 		return false;
 	if (strcmp(bson_iter_key(&iter), "aggregate") == 0)
 	{
-		if (!BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &batch))
-			return false;
+		BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &batch);
 		bson_append_document_end(command, &batch);
 	}
+	else if (options->no_cursor_timeout)
+		BSON_APPEND_BOOL(command, "noCursorTimeout", true);
+	if (options->allow_disk_use != 0)
+		BSON_APPEND_BOOL(command, "allowDiskUse", options->allow_disk_use > 0);
+	if (options->max_time_ms > 0)
+		BSON_APPEND_INT64(command, "maxTimeMS", options->max_time_ms);
+	append_read_concern(command, options);
 	return true;
 }
 
 static bool
 run_command(MtFindCursor *cursor, const MtFindCursorOptions *options, MtMongoError *error)
 {
+	MtConnection *connection = cursor->connection;
+	bson_t		command = BSON_INITIALIZER;
 	MtCursorReply found;
-	bson_t		command;
-	bson_t		reply;
 	MtSlice		document;
+	bool		ok = build_command(&command, options);
 
-	if (!build_command(&command, options))
-	{
+	if (!ok)
 		mt_error_set(error, "the command is no BSON document, or too large");
-		bson_destroy(&command);
-		return false;
-	}
-	if (!mt_connection_run(cursor->connection, cursor->server_id, cursor->database, &command,
-						   options->read_concern_local ? "local" : "majority", &reply, error))
-	{
-		bson_destroy(&command);
-		bson_destroy(&reply);
-		return false;
-	}
+	else
+		ok = mt_connection_ask(connection, cursor->database, &command, options->clock, &cursor->buffer,
+							   &document, error);
 	bson_destroy(&command);
-	bson_destroy(&cursor->first);
-	bson_copy_to(&reply, &cursor->first);
-	bson_destroy(&reply);
-	document.data = bson_get_data(&cursor->first);
-	document.len = cursor->first.len;
+	if (!ok)
+		return false;
 	if (!mt_cursor_reply_read(document, &found))
 	{
 		mt_cursor_reply_malformed(error);
+		connection->renew = true;
+		return false;
+	}
+	if (!found.ok)
+	{
+		mt_error_from_reply(connection, document, error);
 		return false;
 	}
 	cursor->id = found.id;
+	cursor->bytes = document.len;
 	cursor->first_documents = found.documents;
 	cursor->has_first = true;
 	return true;
@@ -101,7 +120,8 @@ mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options
 {
 	MtFindCursor *cursor;
 
-	if (!mt_connection_begin(connection, NULL, error))
+	if (!mt_connection_begin(connection, NULL, error) ||
+		!mt_connection_settle(connection, options->read_preference, error))
 		return NULL;
 	cursor = calloc(1, sizeof *cursor);
 	if (cursor == NULL)
@@ -111,12 +131,11 @@ mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options
 	}
 	connection->cursors++;
 	cursor->connection = connection;
+	cursor->stream = connection->settled;
 	cursor->batch_size = options->batch_size > 0 ? options->batch_size : DEFAULT_BATCH_SIZE;
 	cursor->database = bson_strdup(options->database);
 	cursor->collection = bson_strdup(options->collection);
-	bson_init(&cursor->first);
-	cursor->server_id = mt_connection_select(connection, error);
-	if (cursor->server_id == 0 || !run_command(cursor, options, error))
+	if (!run_command(cursor, options, error))
 	{
 		mt_find_cursor_close(cursor);
 		return NULL;
@@ -124,23 +143,13 @@ mt_find_cursor_open(MtConnection *connection, const MtFindCursorOptions *options
 	return cursor;
 }
 
-static void
-append_session(MtFindCursor *cursor, bson_t *command)
-{
-	BSON_APPEND_DOCUMENT(command, "lsid",
-						 mongoc_client_session_get_lsid(cursor->connection->session));
-	BSON_APPEND_UTF8(command, "$db", cursor->database);
-}
-
-/* The stream on which the cursor was opened, if the driver still has it. */
+/* Is the connection still what the cursor was opened on? */
 static bool
-check_stream(MtFindCursor *cursor)
+check_stream(const MtFindCursor *cursor)
 {
-	mongoc_stream_t *stream = mt_connection_stream(cursor->connection, cursor->server_id);
+	const MtConnection *connection = cursor->connection;
 
-	if (cursor->stream == NULL)
-		cursor->stream = stream;
-	return stream != NULL && stream == cursor->stream;
+	return connection->settled == cursor->stream && mt_stream_is_live(connection, cursor->stream);
 }
 
 static bool
@@ -151,9 +160,11 @@ send_get_more(MtFindCursor *cursor, MtMongoError *error)
 	BSON_APPEND_INT64(&command, "getMore", cursor->id);
 	BSON_APPEND_UTF8(&command, "collection", cursor->collection);
 	BSON_APPEND_INT32(&command, "batchSize", cursor->batch_size);
-	append_session(cursor, &command);
+	mt_connection_append_session(cursor->connection, cursor->database, &command);
 	cursor->asked = mt_wire_send(cursor->connection, cursor->stream, &command,
 								 &cursor->request_id, error);
+	if (cursor->asked)
+		cursor->connection->awaited_by = cursor;
 	bson_destroy(&command);
 	cursor->failed = !cursor->asked;
 	return cursor->asked;
@@ -167,7 +178,10 @@ receive_get_more(MtFindCursor *cursor, MtSlice *document, MtMongoError *error)
 	cursor->failed = !mt_wire_receive(connection, cursor->stream, cursor->request_id,
 									  connection->socket_timeout_ms, &cursor->buffer, document, error);
 	if (!cursor->failed)
+	{
 		cursor->asked = false;
+		connection->awaited_by = NULL;
+	}
 	return !cursor->failed;
 }
 
@@ -178,7 +192,7 @@ get_more(MtFindCursor *cursor, MtSlice *documents, MtMongoError *error)
 	MtMongoError later;
 	MtSlice		document;
 
-	if (!mt_connection_begin(cursor->connection, NULL, error))
+	if (!mt_connection_begin(cursor->connection, cursor, error))
 		return MT_FIND_CURSOR_ERROR;
 	if (cursor->failed || !check_stream(cursor))
 	{
@@ -203,6 +217,7 @@ get_more(MtFindCursor *cursor, MtSlice *documents, MtMongoError *error)
 		return MT_FIND_CURSOR_ERROR;
 	}
 	cursor->id = reply.id;
+	cursor->bytes += document.len;
 	*documents = reply.documents;
 
 	/* Should that fail, this batch is good all the same, and the next call
@@ -222,11 +237,15 @@ mt_find_cursor_next(MtFindCursor *cursor, MtSlice *documents, MtMongoError *erro
 		*documents = cursor->first_documents;
 		return MT_FIND_CURSOR_BATCH;
 	}
-	/* its documents have been consumed */
-	bson_reinit(&cursor->first);
 	if (cursor->id == 0 && !cursor->failed)
 		return MT_FIND_CURSOR_END;
 	return get_more(cursor, documents, error);
+}
+
+uint64_t
+mt_find_cursor_bytes(const MtFindCursor *cursor)
+{
+	return cursor->bytes;
 }
 
 /* Tell the server without waiting for its answer. */
@@ -239,7 +258,7 @@ kill_cursor(MtFindCursor *cursor)
 	BSON_APPEND_UTF8(&command, "killCursors", cursor->collection);
 	BSON_APPEND_INT64(&ids, "0", cursor->id);
 	BSON_APPEND_ARRAY(&command, "cursors", &ids);
-	append_session(cursor, &command);
+	mt_connection_append_session(cursor->connection, cursor->database, &command);
 	mt_wire_send_and_forget(cursor->connection, cursor->stream, &command);
 	bson_destroy(&ids);
 	bson_destroy(&command);
@@ -279,8 +298,9 @@ mt_find_cursor_close(MtFindCursor *cursor)
 	/* a reply may still be to come that nobody will read */
 	if (cursor->asked || cursor->failed)
 		cursor->connection->renew = true;
+	if (cursor->connection->awaited_by == cursor)
+		cursor->connection->awaited_by = NULL;
 	mt_connection_release(cursor->connection);
-	bson_destroy(&cursor->first);
 	mt_byte_buffer_free(&cursor->buffer);
 	bson_free(cursor->database);
 	bson_free(cursor->collection);

@@ -32,8 +32,14 @@ struct MtConnection
 	MtStream   *streams;		/* the live ones, one a host */
 	mongoc_client_session_t *session;	/* of client; NULL: none yet, or not supported */
 	struct MtOplogCursor *asking;	/* whose reply is on its way; NULL: nobody's */
+	const void *awaited_by;		/* find cursor whose reply is on its way: nothing else may run */
 	int			cursors;		/* open cursors; they keep the connection alive */
 	uint32_t	server_id;		/* where the session was used last; 0: nowhere */
+	mongoc_stream_t *settled;	/* to that server, authenticated; NULL: none */
+	int			settled_mode;	/* mongoc_read_mode_t */
+	int64_t		settled_at;		/* monotonic us */
+	bson_t	   *preference;		/* $readPreference for the settled server; empty: none */
+	MtClusterClock clock;		/* of the replies that came by command.c */
 	int32_t		last_request_id;	/* of wire.c's messages */
 	int			connect_timeout_ms;
 	int			socket_timeout_ms;
@@ -51,13 +57,14 @@ struct MtConnection
 /*
  * Begin a call that may do I/O, for a cursor or (NULL) a command: false with
  * error filled when interrupted or no client can be made.  A reply that is on
- * its way to another cursor is received first.
+ * its way to another oplog cursor is received first; one to a find cursor is an
+ * error, since it may be too large to be kept.
  */
-extern bool mt_connection_begin(MtConnection *connection, struct MtOplogCursor *cursor,
-								MtMongoError *error);
+extern bool mt_connection_begin(MtConnection *connection, const void *cursor, MtMongoError *error);
 
-/* Choose a server as the uri's read preference says; 0 on error. */
-extern uint32_t mt_connection_select(MtConnection *connection, MtMongoError *error);
+/* Choose a server as prefs (NULL: the uri's) say; 0 on error. */
+extern uint32_t mt_connection_select(MtConnection *connection, const mongoc_read_prefs_t *prefs,
+									 MtMongoError *error);
 
 /*
  * Run a command in the connection's session.  server_id 0: any server that the
@@ -74,6 +81,27 @@ extern mongoc_stream_t *mt_connection_stream(const MtConnection *connection, uin
 /* A cursor has closed; frees the connection when it waited for that. */
 extern void mt_connection_release(MtConnection *connection);
 
+/* command.c */
+
+/*
+ * Have a server chosen, and a stream to it that is ready for commands:
+ * connection->settled.  mode: a read preference's name, NULL for the uri's.
+ * After mt_connection_begin().
+ */
+extern bool mt_connection_settle(MtConnection *connection, const char *mode, MtMongoError *error);
+
+/* Append the session and the database, which every command has. */
+extern void mt_connection_append_session(const MtConnection *connection, const char *database, bson_t *command);
+
+/*
+ * Ask the settled server and wait for its reply, which may be an error of the
+ * server's and lies in buffer.  command is completed.  clock, if not NULL, is
+ * told to the server, so that it knows a time that the command names.
+ */
+extern bool mt_connection_ask(MtConnection *connection, const char *database, bson_t *command,
+							  const MtClusterClock *clock, MtByteBuffer *buffer, MtSlice *reply,
+							  MtMongoError *error);
+
 /* stream.c */
 extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 													 const mongoc_host_list_t *host,
@@ -82,6 +110,9 @@ extern mongoc_stream_t *BSON_CALL mt_stream_initiate(const mongoc_uri_t *uri,
 /* The driver's (outermost) stream to a host, or NULL when there is none on which
  * a message could be sent. */
 extern mongoc_stream_t *mt_stream_find(const MtConnection *connection, const char *host_and_port);
+
+/* Is it the (outermost) stream to some host, and can a message be sent on it? */
+extern bool mt_stream_is_live(const MtConnection *connection, const mongoc_stream_t *stream);
 
 /* Waits with poll(2) and is never interrupted: for programs without floor 2. */
 extern MtIoPort mt_stream_plain_port(void);

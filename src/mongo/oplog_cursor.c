@@ -144,7 +144,7 @@ mt_oplog_cursor_open(MtConnection *connection, const MtOplogCursorOptions *optio
 	cursor->tailable = options->tailable;
 	cursor->database = bson_strdup(options->database);
 	cursor->collection = bson_strdup(options->collection);
-	cursor->server_id = mt_connection_select(connection, error);
+	cursor->server_id = mt_connection_select(connection, NULL, error);
 	with_token = !options->without_scanned_to;
 	opened = cursor->server_id != 0 && run_find(cursor, options, with_token, error);
 	if (!opened && cursor->server_id != 0 && with_token && is_token_refusal(error))

@@ -374,6 +374,8 @@ stream_destroy(mongoc_stream_t *s)
 		link = &(*link)->next;
 	if (*link == stream)
 		*link = stream->next;
+	if (stream->connection->settled == stream->outer)
+		stream->connection->settled = NULL;
 	stream_close(s);
 	bson_free(stream);
 }
@@ -451,6 +453,15 @@ mt_stream_find(const MtConnection *connection, const char *host_and_port)
 		if (stream->fd >= 0 && !stream->broken && strcmp(stream->host_and_port, host_and_port) == 0)
 			return stream->outer;
 	return NULL;
+}
+
+bool
+mt_stream_is_live(const MtConnection *connection, const mongoc_stream_t *outer)
+{
+	for (MtStream *stream = connection->streams; stream != NULL; stream = stream->next)
+		if (stream->outer == outer)
+			return stream->fd >= 0 && !stream->broken;
+	return false;
 }
 
 /* A connected, non-blocking socket to one address, or -1 with errno. */

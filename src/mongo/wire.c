@@ -23,8 +23,11 @@
 /* MongoDB's maxMessageSizeBytes. */
 #define MAX_MESSAGE_BYTES 48000000
 
-/* Capacity is a multiple of this, so that it settles after a few replies. */
+/* Capacity is a multiple of one of these, so that it settles after a few
+ * replies; the small one keeps the reply to a look-up on the heap. */
 #define BUFFER_STEP_BYTES (256 * 1024)
+#define SMALL_BUFFER_STEP_BYTES 4096
+#define SMALL_BUFFER_BYTES (64 * 1024)
 
 static void
 put_le32(uint8_t *p, uint32_t v)
@@ -79,11 +82,13 @@ mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *stream, const
 static bool
 prepare_buffer(MtByteBuffer *buffer, size_t bytes)
 {
+	size_t		step = bytes <= SMALL_BUFFER_BYTES ? SMALL_BUFFER_STEP_BYTES : BUFFER_STEP_BYTES;
+
 	if (buffer->capacity < bytes)
 	{
 		/* the old contents are of no use, so nothing is copied */
 		mt_byte_buffer_free(buffer);
-		bytes = (bytes + BUFFER_STEP_BYTES - 1) / BUFFER_STEP_BYTES * BUFFER_STEP_BYTES;
+		bytes = (bytes + step - 1) / step * step;
 		buffer->data = malloc(bytes);
 		if (buffer->data == NULL)
 			return false;

@@ -1,0 +1,116 @@
+/*
+ * collection_arm.h
+ *		A condition on one column as alternatives, before it is BSON.
+ *
+ * Any of the arms: what a document's field must be for the row to pass.  Each
+ * arm has a core, which alone gives a superset, and guards, which make it exact
+ * where the core lets more through: any of the arm's guards.
+ */
+#ifndef MT_COLLECTION_ARM_H
+#define MT_COLLECTION_ARM_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#include "base/objectid.h"
+#include "fdw/collection_column.h"
+#include "fdw/collection_point.h"
+
+#define MT_MAX_ARMS		4
+#define MT_MAX_TYPES	4
+#define MT_MAX_GUARDS	2
+
+#define MT_NO_LIMIT		PG_INT32_MAX
+
+#define MT_UUID_OLD			3
+#define MT_UUID_STANDARD	4
+
+/* Dates that a timestamp holds. */
+#define MT_EPOCH_MS			((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (SECS_PER_DAY * 1000))
+#define MT_LEAST_DATE_MS	(MIN_TIMESTAMP / 1000 + MT_EPOCH_MS)
+#define MT_GREATEST_DATE_MS (END_TIMESTAMP / 1000 - 1 + MT_EPOCH_MS)
+
+/* What only an aggregation expression can say of a value. */
+typedef enum MtExpressionGuard
+{
+	MT_EXPRESSION_NONE,
+	MT_EXPRESSION_IS_DOUBLE,	/* a double holds the number exactly */
+	MT_EXPRESSION_IS_MIDNIGHT	/* a date without time of day */
+} MtExpressionGuard;
+
+/* All that is set must hold. */
+typedef struct MtGuard
+{
+	const char *types[MT_MAX_TYPES];	/* one of these, by MongoDB's names; none: any */
+	bool		is_integral;	/* without fraction, and in the range of int64 */
+	const char *regex;
+	MtExpressionGuard expression;
+} MtGuard;
+
+typedef struct MtArm
+{
+	/* the core */
+	const MtPoint *lower;		/* NULL: none */
+	bool		lower_is_open;
+	const MtPoint *upper;
+	bool		upper_is_open;
+	List	   *points;			/* of MtPoint: one of these */
+	List	   *excluded;		/* of MtPoint: none of these */
+	const char *type;			/* this, by MongoDB's name */
+
+	/* bounds where the core has none, and guards */
+	const MtPoint *least;
+	const MtPoint *most;
+	int			n_guards;
+	MtGuard		guards[MT_MAX_GUARDS];
+} MtArm;
+
+typedef struct MtArms
+{
+	int			n;				/* 0: no row can pass */
+	MtArm		arms[MT_MAX_ARMS];
+} MtArms;
+
+extern MtArm *mt_add_arm(MtArms *arms);
+extern MtGuard *mt_add_guard(MtArm *arm);
+
+/* ---- collection_typed.c: what reads as a value of the column ---- */
+
+/* Is there a condition on the column that can be exact? */
+extern bool mt_column_can_be_exact(const MtCollectionColumn *column);
+
+/* Can just those documents be asked for whose field converts? */
+extern bool mt_column_has_typed_form(const MtCollectionColumn *column);
+
+/* Those documents.  Of a column without that form the guards do not suffice. */
+extern void mt_typed_arms(const MtCollectionColumn *column, MtArms *arms);
+
+/* json and jsonb: the typed form is whatever is not null */
+extern bool mt_column_reads_everything(const MtCollectionColumn *column);
+
+/* The n of varchar(n), or MT_NO_LIMIT. */
+extern int	mt_column_characters(const MtCollectionColumn *column);
+
+/* What the milliseconds of a timestamp's date must be a multiple of. */
+extern int	mt_column_date_unit_ms(const MtCollectionColumn *column);
+
+extern int64 mt_column_least_integer(const MtCollectionColumn *column);
+extern int64 mt_column_greatest_integer(const MtCollectionColumn *column);
+
+extern MtPoint *mt_uuid_point(uint8 subtype, const char *bytes);
+
+/* ---- collection_compare.c: what compares with a value of a type that collection_shippable.c takes ---- */
+
+/* Add the points that are equal to a value to arms of equality. */
+extern void mt_add_equality(const MtCollectionColumn *column, Oid type, Datum value, bool exact, MtArms *arms);
+
+/* column operator value, by strategy; the exact form takes the arms from mt_typed_arms. */
+extern void mt_comparison_arms(const MtCollectionColumn *column, Oid type, Datum value, int strategy,
+							   bool exact, MtArms *arms);
+
+/* What remains of the column's values without those of arms of equality. */
+extern void mt_exclusion_arms(const MtCollectionColumn *column, const MtArms *equality, bool exact, MtArms *arms);
+
+#endif							/* MT_COLLECTION_ARM_H */

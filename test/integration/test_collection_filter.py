@@ -1,0 +1,190 @@
+"""What of WHERE is left to MongoDB: it must send every document whose row passes, and no other when it says so.
+
+Generated clauses (judge.py), and what ever went wrong, each as a case with a name.
+"""
+
+import os
+
+import psycopg
+import pytest
+from bson import Binary, Decimal128, Int64
+from psycopg import errors
+
+from judge import (COMPARED, INF, NAN, OBJECT_IDS, UUIDS, Clauses, create_table, documents_of_exact, make_tables, rows_or_error,
+                   utc, with_raw)
+
+QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000))
+
+
+@pytest.fixture
+def awkward_tables(pg, server, mongo, fresh_namespace, rng):
+    tables = make_tables(pg, server, mongo, fresh_namespace, rng)
+    yield tables
+    for name, _ in tables:
+        pg.execute(f"DROP FOREIGN TABLE {name}")
+
+
+def test_generated_clauses(pg, awkward_tables, rng):
+    """Each query gives the same rows with its conditions sent and with none; exact filters send no more."""
+    pg.execute("SET plan_cache_mode = force_generic_plan")
+    pg.execute("SET TimeZone = 'UTC'")
+    failures, errors_met, compared, returned, exact = [], {}, 0, 0, 0
+    for n in range(QUERIES):
+        table, columns = rng.choice(awkward_tables)
+        clauses = Clauses(rng, {c.split()[0] for c in columns.replace("\n", " ").replace(", ", ",").split(",")})
+        parameters = [] if rng.random() < 0.5 else None
+        clause = clauses.clause(parameters)
+        local = rows_or_error(pg, f"WITH x AS MATERIALIZED (SELECT * FROM {table}) SELECT k FROM x WHERE {clause} ORDER BY k",
+                              parameters)
+        sent = rows_or_error(pg, f"SELECT k FROM {table} WHERE {clause} ORDER BY k", parameters)
+        if isinstance(local, str):
+            errors_met[table, local] = errors_met.get((table, local), 0) + 1
+            continue
+        compared += 1
+        returned += bool(local)
+        if sent != local:
+            failures.append((table, clause, parameters, sorted(set(local) ^ set(sent))[:5] if isinstance(sent, list) else sent))
+            continue
+        documents = documents_of_exact(pg, f"SELECT k FROM {table} WHERE {clause}", parameters)
+        exact += documents is not None
+        if documents not in (None, len(local)):
+            failures.append((table, clause, parameters, f"exact: {documents} documents for {len(local)} rows"))
+    for failure in failures[:20]:
+        print(*failure, sep="\n    ")
+    assert not failures, f"{len(failures)} of {compared} queries"
+    print(f"{compared} compared, {returned} returned rows, {exact} exact, errors without pushdown: {errors_met}")
+    assert compared > QUERIES * 0.8
+    assert returned > compared * 0.4, "the clauses are too narrow to show anything"
+
+
+def test_generated_joins(pg, awkward_tables, rng):
+    """A nested loop gives each value as a parameter, and a rescan is a find of its own."""
+    for setting in ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_memoize"):
+        pg.execute(f"SET {setting} = off")
+    for table, columns in awkward_tables:
+        for column in ("i8", "n", "c", "t", "u", "f8", "id", "xy"):
+            types, values = COMPARED[column]
+            rows = ", ".join(f"('{v}'::{types[0]})" for v in rng.sample(values, min(4, len(values))) if "'" not in v)
+            operator = rng.choice(["=", "=", "<", ">="])
+            collate = ' COLLATE "C"' if types[0] == "text" else ""
+            join = f"(VALUES {rows}) v(w) JOIN {{}} t ON t.{column} {operator} v.w{collate}"
+            query = "SELECT v.w::text, t.k FROM " + join + " ORDER BY 1, 2"
+            sent = pg.execute(query.format(table)).fetchall()
+            local = pg.execute(f"WITH x AS MATERIALIZED (SELECT * FROM {table}) " + query.format("x")).fetchall()
+            assert sent == local, (table, query)
+
+
+# ---- what went wrong once, or would: each a case of its own ----
+
+NAMED = [
+    # (column's type, field's values, clause, values that pass)
+    ("numeric", [Int64(2 ** 53), Int64(2 ** 53 + 1), Decimal128("9007199254740993")], "a = 9007199254740993", [1, 2]),
+    ("numeric", [Int64(2 ** 53), Int64(2 ** 53 + 1)], "a <> 9007199254740993", [0]),
+    ("numeric", [0.1, Decimal128("0.1"), 0.2], "a = 0.1", [0, 1]),
+    ("numeric", [0.3, Decimal128("0.3"), 0.1 + 0.2], "a <= 0.3", [0, 1]),
+    ("numeric", [0.1, 1], "a >= 0.1", [0, 1]),
+    # PostgreSQL writes the double 1e23 as 9.999999999999999e+22, and its very value is in between
+    ("numeric", [1e23, 1], "a >= 1e23", []),
+    ("numeric", [1e23, 1], "a <= 9.999999999999999e22", [0, 1]),
+    ("numeric", [1e23, 1], "a = 9.999999999999999e22", [0]),
+    ("numeric", [1e22, Decimal128("1E+22")], "a = 10000000000000000000000", [0, 1]),
+    ("numeric", [Decimal128("1E+6000"), 1e300], "a > 1e400", [0]),
+    ("numeric", [Decimal128("NaN"), 5, INF], "a > 4", [0, 1, 2]),
+    ("numeric", [Decimal128("NaN"), NAN, 5], "a = 'NaN'", [0, 1]),
+    ("numeric", [Decimal128("NaN"), NAN, 5, INF], "a < 'NaN'", [2, 3]),
+    ("numeric", [0.1, 5, 6], "a IN (0.1, 5)", [0, 1]),
+    ("float8", [NAN, 1, 7.0], "a > 5", [0, 2]),
+    ("float8", [NAN, 1, 7.0], "a >= 'NaN'", [0]),
+    ("float8", [NAN, 1, 7.0], "a < 5", [1]),
+    ("float8", [NAN, 1, 7.0], "a > 'NaN'", []),
+    ("float8", [0.0, -0.0, 0], "a = '-0'", [0, 1, 2]),
+    ("int4", [None, "", 5, [5], 7, "7", {}], "a > 4", [2, 4]),
+    ("int4", [5, [5], [5, 7], 5.0, Int64(5), Decimal128("5"), 5.5], "a = 5", [0, 3, 4, 5]),
+    ("int4", [5, None, 6, ["x"]], "a <> 5", [2]),
+    ("int4", [5, 2 ** 31, "a", None, [5], 5.5, {}], "a IS NULL", [1, 2, 3, 4, 5, 6]),
+    ("int4", [5, 6, 7], "a NOT IN (5, NULL)", []),
+    ("int4", [5, None, 7], "a <> ALL ('{}')", [0, 1, 2]),
+    ("int4", [5, None, 7], "a IN (5, NULL)", [0]),
+    ("int4", [5, None, 7], "a = 7 OR a IS NULL", [1, 2]),
+    ("int4", [3, [1, 9], 5], "a BETWEEN 2 AND 6", [0, 2]),
+    ("int8", [Int64(2 ** 63 - 1), Int64(2 ** 53), Int64(2 ** 53 + 1)], "a = 9007199254740993", [2]),
+    ("jsonb", [[None], None, {}, 5], "a IS NOT NULL", [0, 2, 3]),
+    ("jsonb", [[None], None, {}, 5], "a IS NULL", [1]),
+    ("int4[]", [[1, None], None, [None], []], "a IS NOT NULL", [0, 2, 3]),
+    ("text", ["a", OBJECT_IDS[1], str(OBJECT_IDS[1])], f"a = '{OBJECT_IDS[1]}'", [1, 2]),
+    ("text", ["a", OBJECT_IDS[1]], f"a = '{str(OBJECT_IDS[1]).upper()}'", []),
+    ("text", ["a", OBJECT_IDS[1], "7"], "a < '7' COLLATE \"C\"", [1]),
+    ("text", ["a", OBJECT_IDS[1], "7"], f"a <> '{OBJECT_IDS[1]}'", [0, 2]),
+    ("text", ["\uffff", "\U0001d11e", "a"], "a > '\uffff' COLLATE \"C\"", [1]),
+    ("text", ["a", "A", "\u00e4"], "a = 'a'", [0]),
+    ("char(3)", ["a", "a ", "a  "], "a = 'a'", [0, 1, 2]),
+    ("varchar", ["a", "b"], "a IN ('a', 'c')", [0]),
+    ("timestamptz", [utc("1969-12-31 23:59:59.999"), utc("1970-01-01")], "a < '1969-12-31 23:59:59.9995Z'", [0]),
+    ("timestamptz", [utc("1969-12-31 23:59:59.999"), utc("1970-01-01")], "a >= '1969-12-31 23:59:59.9985Z'", [0, 1]),
+    ("timestamptz", [utc("1970-01-01"), utc("1970-01-01 00:00:00.001")], "a = '1970-01-01 00:00:00.0005Z'", []),
+    ("timestamptz", [utc("1970-01-01"), None], "a < 'infinity'", [0]),
+    ("timestamptz", [utc("1970-01-01"), None], "a > '-infinity'", [0]),
+    ("date", [utc("2024-02-29"), utc("2024-02-29 12:00"), utc("2024-03-01")], "a <= '2024-02-29'", [0]),
+    ("date", [utc("2024-02-29"), utc("2024-02-29 12:00"), utc("2024-03-01")], "a > '2024-02-28'", [0, 2]),
+    ("uuid", [Binary(UUIDS[2].bytes, 4), Binary(UUIDS[2].bytes, 3), str(UUIDS[2])], f"a = '{UUIDS[2]}'", [0, 1]),
+    ("bool", [True, False, None, [True], 1], "a", [0]),
+    ("bool", [True, False, None, [True], 1], "NOT a", [1]),
+    ("bool", [True, False, None, [True], 1], "a IS NOT TRUE", [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize("case", NAMED, ids=[f"{c[0]}: {c[2]}" for c in NAMED])
+def test_named(pg, server, mongo, fresh_namespace, case):
+    """Constant, parameter and no pushdown; each value in a document, in one with the French collation, too."""
+    kind, values, clause, expected = case
+    mongo[fresh_namespace].create_collection("t")
+    mongo[fresh_namespace].create_collection("f", collation={"locale": "fr", "strength": 1})
+    pg.execute("SET TimeZone = 'UTC'")
+    for collection in ("t", "f"):
+        mongo[fresh_namespace][collection].insert_many([{"_id": n, "a": v} for n, v in enumerate(values)] + [{"_id": -1}])
+        pg.execute("DROP FOREIGN TABLE IF EXISTS named")
+        create_table(pg, server, "named", f"_id integer, a {kind}", fresh_namespace, collection, "null")
+        wanted = expected if "IS N" not in clause or "NOT NULL" in clause else [-1, *expected]
+        wanted = [-1, *wanted] if clause in ("a <> ALL ('{}')", "a = 7 OR a IS NULL") and -1 not in wanted else wanted
+        for enabled in ("on", "off"):
+            pg.execute(f"SET mongo_tail.enable_pushdown = {enabled}")
+            rows = pg.execute(f"SELECT _id FROM named WHERE {clause.replace('%', '%%')} ORDER BY _id").fetchall()
+            assert [r[0] for r in rows] == wanted, (collection, enabled)
+
+
+PATHS = [
+    # field, documents' x, clause, ks that pass
+    ("x.y", [{"y": 5}, {"y": 6}, [{"y": 5}], 5, [], None, {}], "a = 5", [0]),
+    ("x.y", [{"y": 5}, {"y": None}, [{"y": 5}], 5, [], [1], None, {}], "a IS NULL", [1, 2, 3, 4, 5, 6, 7]),
+    ("x.y", [{"y": 5}, {"y": None}, [{"y": 5}], 5, []], "a IS NOT NULL", [0]),
+    ("x.0", [[7, {"0": None}], [5], {"0": 7}, [[7]], [None], 7], "a <> 5", [0, 2]),
+    ("x.0", [[7, {"0": None}], {"0": 7}, [None, 7], 7], "a IS NOT NULL", [0, 1]),
+    ("x.0.y", [[{"y": 5}], [{"y": 6}, {"y": 5}], {"0": {"y": 5}}], "a = 5", [0, 2]),
+    ("x.$y", [{"$y": 5}, {"y": 5}], "a = 5", [0]),
+    ("x..y", [{"": {"y": 5}}, {"y": 5}], "a = 5", [0]),
+]
+
+
+@pytest.mark.parametrize("case", PATHS, ids=[f"{c[0]}: {c[2]}" for c in PATHS])
+def test_paths(pg, server, mongo, fresh_namespace, case):
+    field, values, clause, expected = case
+    mongo[fresh_namespace].t.insert_many([with_raw({"_id": n, "x": v}) for n, v in enumerate(values)])
+    pg.execute("DROP FOREIGN TABLE IF EXISTS paths")
+    create_table(pg, server, "paths", f"_id integer, a integer OPTIONS (field '{field}')", fresh_namespace, "t", "error")
+    pg.execute("ALTER FOREIGN TABLE paths OPTIONS (SET on_mismatch 'null')" if "<>" in clause else "SELECT")
+    for enabled in ("off", "on"):
+        pg.execute(f"SET mongo_tail.enable_pushdown = {enabled}")
+        rows = pg.execute(f"SELECT _id FROM paths WHERE {clause} ORDER BY _id").fetchall()
+        assert [r[0] for r in rows] == expected, enabled
+
+
+def test_mismatch_error(pg, server, mongo, fresh_namespace):
+    """What does not convert is an error that names it, unless MongoDB filtered the document out."""
+    mongo[fresh_namespace].t.insert_many([{"_id": 1, "a": 5}, {"_id": 2, "a": "five"}])
+    create_table(pg, server, "strict", "_id integer, a integer", fresh_namespace, "t")
+    with pytest.raises(errors.InvalidCharacterValueForCast) as caught:
+        pg.execute("SELECT * FROM strict")
+    assert f"{fresh_namespace}.t" in str(caught.value) and "with _id 2" in caught.value.diag.message_detail
+    assert pg.execute("SELECT * FROM strict WHERE a = 5").fetchall() == [(1, 5)]
+    assert pg.execute("SELECT _id FROM strict ORDER BY 1").fetchall() == [(1,), (2,)]
+    pg.execute("DROP FOREIGN TABLE strict")
