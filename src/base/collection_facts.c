@@ -91,6 +91,7 @@ ask(Question *question)
 		ok = put(question, mt_remote_lease_connection(lease, true, &was_used), &error);
 	if (!ok && error.interrupted)
 		mt_remote_error(&error, GetForeignServer(question->name->serverid)->servername, "estimate a collection");
+	mt_remote_lease_return(lease);
 	return ok;
 }
 
