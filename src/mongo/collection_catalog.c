@@ -263,11 +263,18 @@ static void
 read_size(const bson_t *reply, MtCollectionSize *size)
 {
 	bson_iter_t iter;
+	bson_iter_t field;
 
 	if (bson_iter_init_find(&iter, reply, "avgObjSize"))
 		size->document_bytes = (double) bson_iter_as_int64(&iter);
 	if (bson_iter_init_find(&iter, reply, "timeseries"))
-		size->is_time_series = true;	/* and its count is that of buckets */
+	{
+		/* what was written since the server's start, once that is something */
+		size->is_time_series = true;
+		if (bson_iter_recurse(&iter, &field) && bson_iter_find(&field, "numMeasurementsCommitted") &&
+			bson_iter_as_int64(&field) > 0)
+			size->documents = bson_iter_as_int64(&field);
+	}
 	else if (bson_iter_init_find(&iter, reply, "count"))
 		size->documents = bson_iter_as_int64(&iter);
 }

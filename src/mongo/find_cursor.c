@@ -136,22 +136,3 @@ mt_find_cursor_close(MtFindCursor *cursor)
 	mt_server_cursor_close(&cursor->on_server);
 	free(cursor);
 }
-
-bool
-mt_find_estimated_count(MtConnection *connection, const char *database, const char *collection,
-						int64_t *count, MtMongoError *error)
-{
-	bson_t		command = BSON_INITIALIZER;
-	bson_t		reply;
-	bson_iter_t iter;
-	bool		ok;
-
-	*count = 0;
-	BSON_APPEND_UTF8(&command, "count", collection);
-	ok = mt_connection_command(connection, database, &command, &reply, error);
-	if (ok && bson_iter_init_find(&iter, &reply, "n"))
-		*count = bson_iter_as_int64(&iter);
-	bson_destroy(&reply);
-	bson_destroy(&command);
-	return ok;
-}

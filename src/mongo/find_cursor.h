@@ -54,8 +54,4 @@ extern uint64_t mt_find_cursor_bytes(const MtFindCursor *cursor);
  */
 extern void mt_find_cursor_close(MtFindCursor *cursor);
 
-/* How many documents a collection holds by its metadata: fast, and not exact. */
-extern bool mt_find_estimated_count(MtConnection *connection, const char *database,
-									const char *collection, int64_t *count, MtMongoError *error);
-
 #endif							/* MT_FIND_CURSOR_H */
