@@ -133,7 +133,8 @@ compare_integers(const MtCollectionColumn *column, Oid type, Datum value, int st
 			mt_typed_arms(column, arms);
 		return;
 	}
-	if (mt_is_less(strategy) ? limit < least || (open && limit == least) : limit > greatest || (open && limit == greatest))
+	if (mt_is_less(strategy) ? limit < least || (open && limit == least) :
+		limit > greatest || (open && limit == greatest))
 		return;
 	mt_typed_arms(column, arms);
 	if (mt_is_less(strategy) ? limit > greatest || (!open && limit == greatest) :
@@ -279,7 +280,9 @@ numeric_place(Datum value)
 static void
 compare_numerics_roughly(const NumericPlace *place, int strategy, MtArm *arm)
 {
-	mt_bound_arm(arm, strategy, mt_point_double(nextafter(place->nearest, mt_is_less(strategy) ? HUGE_VAL : -HUGE_VAL)), false);
+	double		outside = mt_is_less(strategy) ? HUGE_VAL : -HUGE_VAL;
+
+	mt_bound_arm(arm, strategy, mt_point_double(nextafter(place->nearest, outside)), false);
 }
 
 static void

@@ -17,7 +17,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-#include "compat.h"
+#include "base/collation.h"
 #include "fdw/collection_operator.h"
 
 /* Casts of a column that lose nothing. */
@@ -169,7 +169,7 @@ is_sound(const MtCollectionColumn *column, int strategy, Oid collation)
 		case MT_COMPARE_BPCHAR:
 			return !is_order(strategy);
 		case MT_COMPARE_TEXT:
-			return OidIsValid(collation) && (is_order(strategy) ? mt_compat_collate_is_c(collation) :
+			return OidIsValid(collation) && (is_order(strategy) ? mt_collation_is_c(collation) :
 											 get_collation_isdeterministic(collation));
 		default:
 			return true;

@@ -386,7 +386,8 @@ def rows_or_error(pg, query, parameters=()):
 
 
 def explain(pg, query, parameters=None, options="VERBOSE, COSTS OFF"):
-    return "\n".join(r[0] for r in pg.execute(f"EXPLAIN ({options}) {query}", parameters))
+    """The plan; libbson 1 writes {  } what is { } since 2."""
+    return "\n".join(r[0] for r in pg.execute(f"EXPLAIN ({options}) {query}", parameters)).replace("{  }", "{ }")
 
 
 def explain_exact(pg, query, parameters, options):
