@@ -11,17 +11,12 @@
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "base/collection_reader.h"
 #include "base/options.h"
 #include "base/remote.h"
 #include "base/remote_lease.h"
 #include "mongo/find_cursor.h"
-
-/* How long an estimate is good, and how many are kept. */
-#define ESTIMATE_MS		10000
-#define ESTIMATES		64
 
 struct MtCollectionReader
 {
@@ -225,63 +220,6 @@ mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *commands, 
 	*commands = reader->commands;
 	*batches = reader->batches;
 	*documents = reader->documents;
-}
-
-/* ---- estimates ---- */
-
-typedef struct Estimate
-{
-	Oid			relid;
-	Oid			userid;
-	TimestampTz at;
-	double		documents;
-} Estimate;
-
-static double
-ask_for_count(const MtCollectionName *name)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mongo_tail estimate",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	MtRemoteLease *lease = mt_remote_lease_create(name->serverid, name->userid);
-	MtMongoError error;
-	int64_t		count;
-	bool		was_used;
-	bool		ok;
-
-	ok = mt_find_estimated_count(mt_remote_lease_connection(lease, false, &was_used),
-								 name->database, name->collection, &count, &error);
-	if (!ok && was_used && !error.interrupted && (error.network || error.resumable))
-		ok = mt_find_estimated_count(mt_remote_lease_connection(lease, true, &was_used),
-									 name->database, name->collection, &count, &error);
-	MemoryContextSwitchTo(old);
-	if (!ok && error.interrupted)
-		mt_remote_error(&error, GetForeignServer(name->serverid)->servername, "estimate a collection");
-	MemoryContextDelete(context);
-	return ok ? (double) count : -1;
-}
-
-/*
- * A stale estimate makes a plan at worst slow, so a table that is altered to
- * show another collection needs no invalidation.
- */
-double
-mt_collection_estimate(const MtCollectionName *name, Oid relid)
-{
-	static Estimate estimates[ESTIMATES];
-	Estimate   *estimate = &estimates[relid % ESTIMATES];
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (estimate->relid != relid || estimate->userid != name->userid ||
-		TimestampDifferenceExceeds(estimate->at, now, ESTIMATE_MS))
-	{
-		estimate->relid = InvalidOid;
-		estimate->documents = ask_for_count(name);
-		estimate->userid = name->userid;
-		estimate->at = now;
-		estimate->relid = relid;
-	}
-	return estimate->documents;
 }
 
 char *

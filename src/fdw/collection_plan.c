@@ -42,23 +42,6 @@ ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 	return exact && mt_guc_exact_filters ? mt_condition_exact(condition) : condition;
 }
 
-void
-mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table)
-{
-	MtCollectionRel *known = palloc0(sizeof *known);
-	Relation	relation = table_open(relid, NoLock);
-	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
-
-	known->relid = relid;
-	known->columns = mt_collection_columns(relation, table);
-	known->pushdown = mt_options_pushdown(table);
-	known->statistics = mt_collection_cost_size(root, baserel, mt_collection_name(relation, table, userid), relid);
-	table_close(relation, NoLock);
-	baserel->fdw_private = known;
-}
-
-/* ---- paths ---- */
-
 /* Those of the clauses that MongoDB can help with, as a list of MtShippedClause. */
 static List *
 shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
@@ -82,6 +65,26 @@ shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 	}
 	return shipped;
 }
+
+void
+mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table)
+{
+	MtCollectionRel *known = palloc0(sizeof *known);
+	Relation	relation = table_open(relid, NoLock);
+	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
+
+	known->relid = relid;
+	known->columns = mt_collection_columns(relation, table);
+	known->pushdown = mt_options_pushdown(table);
+	known->statistics = mt_collection_cost_size(root, baserel, known->columns,
+												mt_collection_name(relation, table, userid), table, relid);
+	table_close(relation, NoLock);
+	baserel->fdw_private = known;
+	mt_collection_cost_rows(root, baserel, known->statistics, known->columns,
+							shipped_clauses(root, baserel, baserel->baserestrictinfo));
+}
+
+/* ---- paths ---- */
 
 MtFindCost
 mt_collection_find_cost(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)

@@ -28,9 +28,9 @@
 #include "optimizer/tlist.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/selfuncs.h"
 
+#include "base/collation.h"
 #include "compat.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_upper.h"
@@ -180,7 +180,7 @@ add_aggregate(Grouper *grouper, Aggref *aggregate)
 			needs = mt_group_needs(&grouper->known->columns[column], (MtOutputKind) kind);
 			if (needs == 0 ||
 				(kind != MT_OUTPUT_COUNT && OidIsValid(aggregate->inputcollid) &&
-				 !mt_compat_collate_is_c(aggregate->inputcollid)))
+				 !mt_collation_is_c(aggregate->inputcollid)))
 				return false;
 		}
 	}
