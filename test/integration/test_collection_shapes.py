@@ -117,7 +117,8 @@ def test_documents_become_jsonb_whatever_came_before(pg, mongo, server, fresh_na
                            "OPTIONS (database {})").format(
             sql.Identifier(f"nested{number}"), sql.Identifier(server), sql.Literal(fresh_namespace)))
         # to the byte what PostgreSQL makes of its text
-        rows = pg.execute(sql.SQL("SELECT _id, document, record_image_eq(ROW(document), ROW(document::text::jsonb)) FROM {}").format(
+        rows = pg.execute(sql.SQL(
+            "SELECT _id, document, record_image_eq(ROW(document), ROW(document::text::jsonb)) FROM {}").format(
             sql.Identifier(f"nested{number}"))).fetchall()
         assert len(rows) == DOCUMENTS
         for key, document, is_the_same in rows:
