@@ -79,9 +79,10 @@ extern void mt_census_add_validator(MtCensus *census, MtSlice validator);
 
 /*
  * The SQL type to which every value that was seen, or that the schema allows,
- * converts: jsonb where no other does.
+ * converts: jsonb where no other does.  ObjectIds alone are text unless their
+ * own type is wanted.
  */
-extern const char *mt_census_sql_type(const MtCensusField *field);
+extern const char *mt_census_sql_type(const MtCensusField *field, bool objectid);
 
 /* Are the values documents and nothing else, all of whose fields have paths? */
 extern bool mt_census_is_flat(const MtCensusField *field);
