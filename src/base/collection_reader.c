@@ -102,11 +102,10 @@ open_cursor(MtCollectionReader *reader, const MtFindCursorOptions *options, MtMo
 	return false;
 }
 
-void
-mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
+static bool
+run(MtCollectionReader *reader, MtSlice command, MtMongoError *error)
 {
 	MtFindCursorOptions options;
-	MtMongoError error;
 
 	mt_collection_reader_end(reader);
 	memset(&options, 0, sizeof options);
@@ -115,9 +114,43 @@ mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
 	options.command = command;
 	options.batch_size = reader->server->batch_size;
 	options.read_concern = reader->server->read_concern_local ? "local" : "majority";
-	if (!open_cursor(reader, &options, &error))
-		mt_remote_error(&error, reader->server_name, reader->what);
+	if (!open_cursor(reader, &options, error))
+		return false;
 	reader->commands++;
+	return true;
+}
+
+void
+mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
+{
+	MtMongoError error;
+
+	if (!run(reader, command, &error))
+		mt_remote_error(&error, reader->server_name, reader->what);
+}
+
+/*
+ * Expressions fail by TypeMismatch, by ExceededMemoryLimit, or by a number that
+ * stands for the line of MongoDB's source and begins where the codes of other
+ * errors end; but for those of elections, which read likewise.
+ */
+static bool
+is_of_expression(const MtMongoError *error)
+{
+	return error->from_server && !error->interrupted && !error->network && !error->resumable &&
+		(error->code == 14 || error->code == 146 || error->code == 292 || error->code > 14000);
+}
+
+bool
+mt_collection_reader_try(MtCollectionReader *reader, MtSlice command)
+{
+	MtMongoError error;
+
+	if (run(reader, command, &error))
+		return true;
+	if (!is_of_expression(&error))
+		mt_remote_error(&error, reader->server_name, reader->what);
+	return false;
 }
 
 /* False: the cursor is at its end. */

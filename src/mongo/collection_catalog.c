@@ -209,19 +209,19 @@ mt_catalog_sample(MtConnection *connection, const char *database, const char *co
 		.read_concern = read_concern_local ? "local" : "majority",
 	.max_bytes = max_bytes, .documents = documents};
 	bson_t		command = BSON_INITIALIZER;
-	bson_t		pipeline;
+	bson_t		pipeline = BSON_INITIALIZER;
 	bson_t		stage;
 	bson_t		sample;
 	bool		ok;
 
 	BSON_APPEND_UTF8(&command, "aggregate", collection);
-	BSON_APPEND_ARRAY_BEGIN(&command, "pipeline", &pipeline);
 	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "0", &stage);
 	BSON_APPEND_DOCUMENT_BEGIN(&stage, "$sample", &sample);
 	BSON_APPEND_INT32(&sample, "size", n);
 	bson_append_document_end(&stage, &sample);
 	bson_append_document_end(&pipeline, &stage);
-	bson_append_array_end(&command, &pipeline);
+	BSON_APPEND_ARRAY(&command, "pipeline", &pipeline);
+	bson_destroy(&pipeline);
 	append_batch_size(&command);
 	BSON_APPEND_BOOL(&command, "allowDiskUse", true);
 	ok = read_all(&cursor, &command, error);
