@@ -34,6 +34,7 @@ typedef struct Sampler
 	TupleDesc	descriptor;
 	MtCollectionName *name;
 	MtCollectionColumn *columns;
+	MtReadOptions *options;
 	MtCollectionRow *row;
 	MtCollectionReader *reader;
 	TupleTableSlot *slot;
@@ -54,6 +55,7 @@ sampler_init(Sampler *sampler, Relation relation, const MtTableOptions *table)
 	sampler->columns = mt_collection_columns(relation, table);
 	for (int i = 0; i < descriptor->natts; i++)
 		sampler->columns[i].null_on_mismatch = true;
+	sampler->options = mt_options_read(table);
 	sampler->row = mt_collection_row_create(sampler->columns, descriptor->natts, wanted, sampler->name);
 	sampler->reader = mt_collection_reader_create(sampler->name);
 	sampler->slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
@@ -123,7 +125,8 @@ static double
 read_all(Sampler *sampler)
 {
 	MtCollectionQuery query = {.attributes = list_make1_int(0)};
-	MtCommand	command = mt_query_command(&query, sampler->name, sampler->columns, NULL);
+	MtQueryTarget target = {sampler->name, sampler->columns, sampler->options};
+	MtCommand	command = mt_query_command(&query, &target, NULL, false);
 	ReservoirStateData reservoir;
 	double		documents = 0;
 	double		to_skip = -1;

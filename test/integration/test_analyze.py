@@ -101,6 +101,12 @@ def test_views_filters_and_time_series(pg, server, mongo, fresh_namespace):
     database.base.insert_many([{"_id": -n, "n": 1} for n in range(1, 701)])
     pg.execute("ANALYZE seen")
     assert rows(pg, "SELECT * FROM seen") == 1700
+    for name, option, value, left in (("filtered", "filter", '{"n": 2}', 1000),
+                                      ("piped", "pipeline", '[{"$match": {"n": 1}}, {"$limit": 500}]', 500)):
+        create(pg, server, name, "_id integer, n integer", fresh_namespace, "base", **{option: value})
+        assert analyze(pg, name) == f'"{name}": read {left} documents, {left} rows in sample'
+        assert rows(pg, f"SELECT * FROM {name}") == left
+        pg.execute(f"DROP FOREIGN TABLE {name}")
     if tuple(map(int, mongo.server_info()["version"].split(".")[:2])) >= (5, 0):
         database.create_collection("series", timeseries={"timeField": "at", "metaField": "of"})
         database.series.insert_many([{"at": DAY + datetime.timedelta(seconds=n), "of": n % 5, "v": n} for n in range(3000)])
