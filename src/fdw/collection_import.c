@@ -46,7 +46,7 @@ typedef struct ImportOptions
 	bool		flatten;		/* fields of sub-documents as columns */
 	bool		import_changes; /* a logical table for each collection, too */
 	bool		import_collate; /* text has collation "C" */
-	bool		import_objectid;	/* ObjectIds have type mongo_tail.objectid, not text */
+	bool		import_types;	/* ObjectIds and Timestamps have types of mongo_tail's */
 	char	   *document;		/* a column of this name for the whole document; NULL: none */
 	char	   *on_mismatch;	/* option of each table; NULL: none */
 } ImportOptions;
@@ -103,7 +103,7 @@ static ImportOptions
 parse_options(List *list)
 {
 	ImportOptions options = {.sample_size = DEFAULT_SAMPLE_SIZE, .import_collate = true,
-	.import_objectid = may_use_types()};
+	.import_types = may_use_types()};
 	ListCell   *cell;
 
 	foreach(cell, list)
@@ -120,8 +120,8 @@ parse_options(List *list)
 			options.import_changes = defGetBoolean(def);
 		else if (strcmp(def->defname, "import_collate") == 0)
 			options.import_collate = defGetBoolean(def);
-		else if (strcmp(def->defname, "import_objectid") == 0)
-			options.import_objectid = defGetBoolean(def);
+		else if (strcmp(def->defname, "import_types") == 0)
+			options.import_types = defGetBoolean(def);
 		else if (strcmp(def->defname, "document") == 0)
 			options.document = defGetString(def);
 		else if (strcmp(def->defname, "on_mismatch") == 0)
@@ -130,7 +130,7 @@ parse_options(List *list)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("invalid option \"%s\"", def->defname),
-					 errhint("Valid options in this context are: sample_size, fold_names, flatten, import_changes, import_collate, import_objectid, document, on_mismatch.")));
+					 errhint("Valid options in this context are: sample_size, fold_names, flatten, import_changes, import_collate, import_types, document, on_mismatch.")));
 	}
 	return options;
 }
@@ -290,7 +290,7 @@ static void
 append_column(StringInfo command, const Import *import, const ImportTable *table, const ImportColumn *column,
 			  const MtCensus *census)
 {
-	const char *type = mt_census_sql_type(column->field, import->options.import_objectid);
+	const char *type = mt_census_sql_type(column->field, import->options.import_types);
 
 	appendStringInfo(command, "\n    %s %s", quote_identifier(column->name.local), type);
 	if (table->of_changes || strcmp(column->path, column->name.local) != 0)

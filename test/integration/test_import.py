@@ -93,7 +93,7 @@ MIXES = {
     "empty_array": ([[]], "jsonb"),
     "nulls": ([None], "jsonb"),
     "regex": ([Regex("a")], "jsonb"),
-    "timestamp": ([Timestamp(5, 1)], "jsonb"),
+    "timestamp": ([Timestamp(5, 1)], "mongo_tail.cluster_time"),
     "code": ([Code("x")], "jsonb"),
     "min_key": ([bson.MinKey()], "jsonb"),
 }
@@ -340,7 +340,7 @@ def test_objectids(pg, connect, server, mongo, fresh_namespace, schema):
     assert columns(pg, schema, "t") == {"_id": "mongo_tail.objectid", "mixed": "text"}
     assert pg.execute(f"SELECT mixed FROM {schema}.t WHERE _id = '{objectid}'").fetchall() == [("a",)]
     pg.execute(f"DROP FOREIGN TABLE {schema}.t")
-    import_schema(pg, server, fresh_namespace, schema, import_objectid="false")
+    import_schema(pg, server, fresh_namespace, schema, import_types="false")
     assert columns(pg, schema, "t") == {"_id": "text", "mixed": "text"}
     pg.execute(f"DROP FOREIGN TABLE {schema}.t")
     pg.execute("DROP ROLE IF EXISTS mt_importer")
