@@ -18,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "base/bson_to_datum.h"
 #include "fdw/collection_row.h"
 #include "oplog/bson_name.h"
@@ -87,8 +89,8 @@ static void
 add_field(MtCollectionRow *row, int index, const MtCollectionColumn *column)
 {
 	Field	   *field = &row->fields[row->n_fields++];
-	MtColumnTarget target = {column->type, column->typmod, column->name, column->path,
-	column->null_on_mismatch};
+	char	   *shown_path = pg_any_to_server(column->path, (int) strlen(column->path), PG_UTF8);
+	MtColumnTarget target = {column->type, column->typmod, column->name, shown_path, column->null_on_mismatch};
 
 	field->column = index;
 	field->path.data = (const uint8 *) column->path;
