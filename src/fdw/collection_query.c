@@ -153,10 +153,11 @@ number_of(const MtFilterValue *value)
 static bool
 build_skip(StringInfo buffer, const char *name, const MtCollectionQuery *query, const MtFilterValue *values)
 {
-	const MtFilterValue *offset = &values[Max(query->offset, 0)];
+	const MtFilterValue *offset;
 
 	if (query->offset < 0 || !query->skips)
 		return false;
+	offset = &values[query->offset];
 	if (offset->unknown != NULL)
 		mt_build_text(buffer, name, offset->unknown);
 	else if (number_of(offset) > 0)
@@ -174,12 +175,13 @@ static bool
 build_limit(StringInfo buffer, const char *name, const MtCollectionQuery *query, const MtFilterValue *values,
 			int64 n_rows)
 {
-	const MtFilterValue *limit = &values[Max(query->limit, 0)];
 	const MtFilterValue *offset = query->offset >= 0 && !query->skips ? &values[query->offset] : NULL;
+	const MtFilterValue *limit;
 	int64		number;
 
 	if (query->limit < 0)
 		return false;
+	limit = &values[query->limit];
 	if (limit->unknown != NULL || (offset != NULL && offset->unknown != NULL))
 	{
 		mt_build_text(buffer, name, limit->unknown != NULL ? limit->unknown : offset->unknown);
