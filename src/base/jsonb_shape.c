@@ -116,6 +116,7 @@ mt_jsonb_learn_shape(MtJsonbBuilder *builder, int slot, const uint8 *p, const ui
 	room = shape->name_bytes;
 	while (mt_walk_next(&walk, &element) == MT_WALK_ELEMENT)
 	{
+		/* more of them than sorted ones: a name came twice */
 		if (shape->n == n || room + element.name_len + 1 > shape->name_bytes + sizeof shape->name_bytes)
 		{
 			shape->n = 0;
@@ -126,7 +127,4 @@ mt_jsonb_learn_shape(MtJsonbBuilder *builder, int slot, const uint8 *p, const ui
 		room += element.name_len + 1;
 		shape->ranks[shape->n++] = rank_of(sorted, (uint32) n, (uint32) (element.value - builder->document));
 	}
-	/* names that came twice are fewer now */
-	if (shape->n != n)
-		shape->n = 0;
 }
