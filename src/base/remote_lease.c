@@ -293,6 +293,21 @@ mt_remote_lease_return(MtRemoteLease *lease)
 	close_surplus(kept);
 }
 
+void
+mt_remote_lease_clock(Oid serverid, MtClusterClock *clock)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &kept_connections)
+	{
+		KeptConnection *kept = dlist_container(KeptConnection, node, iter.cur);
+
+		/* a stale one may lead to another deployment than the others */
+		if (kept->info.serverid == serverid && !kept->info.is_stale)
+			mt_cluster_clock_advance(clock, mt_connection_clock(kept->connection));
+	}
+}
+
 int
 mt_remote_lease_list(MtRemoteConnection **connections)
 {

@@ -65,6 +65,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 	MtTableOptions *table = mt_options_table(RelationGetRelid(relation));
 	CollectionScan *scan = palloc0(sizeof *scan);
 	Oid			userid = mt_compat_check_as_user(node);
+	MtReadOptions *options;
 
 	node->fdw_state = scan;
 	scan->serverid = table->serverid;
@@ -76,7 +77,10 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->row = mt_collection_row_create(scan->columns, n_attributes,
 										 wanted_attributes(scan->query->attributes, n_attributes), scan->name);
-	scan->reader = mt_collection_reader_create(scan->name);
+	options = mt_options_read(table);
+	scan->reader =
+		mt_collection_reader_create(scan->name, options,
+									mt_read_time(options->read_consistency, scan->serverid, node->ss.ps.state));
 	scan->asking = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "mongo_tail command",
 											ALLOCSET_SMALL_SIZES);
 }
@@ -180,9 +184,7 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
 	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
-	uint64		commands;
-	uint64		batches;
-	uint64		documents;
+	MtReadCounts counts;
 
 	ExplainPropertyText("MongoDB Collection", pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8), es);
 	if (es->verbose)
@@ -201,9 +203,12 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	}
 	if (es->analyze && scan->reader != NULL)
 	{
-		mt_collection_reader_counts(scan->reader, &commands, &batches, &documents);
-		ExplainPropertyUInteger("MongoDB Commands", NULL, commands, es);
-		ExplainPropertyUInteger("MongoDB Batches", NULL, batches, es);
-		ExplainPropertyUInteger("MongoDB Documents", NULL, documents, es);
+		counts = mt_collection_reader_counts(scan->reader);
+		ExplainPropertyUInteger("MongoDB Commands", NULL, counts.commands, es);
+		ExplainPropertyUInteger("MongoDB Batches", NULL, counts.batches, es);
+		ExplainPropertyUInteger("MongoDB Documents", NULL, counts.documents, es);
+		ExplainPropertyUInteger("MongoDB Bytes", NULL, counts.bytes, es);
+		if (es->timing)
+			ExplainPropertyFloat("MongoDB Wait Time", "ms", INSTR_TIME_GET_MILLISEC(counts.waited), 3, es);
 	}
 }

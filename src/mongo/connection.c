@@ -120,6 +120,7 @@ destroy_client(MtConnection *connection)
 	connection->client = NULL;
 	connection->server_id = 0;
 	connection->settled = NULL;
+	memset(&connection->clock, 0, sizeof connection->clock);
 }
 
 static void

@@ -132,6 +132,9 @@ extern bool mt_connection_command(MtConnection *connection, const char *database
 extern bool mt_connection_now(MtConnection *connection, const char *mode, MtClusterClock *clock,
 							  MtMongoError *error);
 
+/* What its replies have told; nothing after it connected anew. */
+extern const MtClusterClock *mt_connection_clock(const MtConnection *connection);
+
 extern void mt_cluster_clock_advance(MtClusterClock *clock, const MtClusterClock *other);
 
 /*
