@@ -58,10 +58,10 @@ sql/mongo_tail--$(EXTVERSION).sql: $(SQL_PARTS) mongo_tail.control Makefile
 
 mongo_tail.so: src/mongo_tail.map
 
-# What runs for every entry of the oplog is worth the compiler's time.
+# What runs for every entry of the oplog, or document, is worth the compiler's time.
 HOT_OBJS = $(filter src/oplog/%.o src/ring/ring.o src/base/oplog_stream.o src/base/change_record.o \
-	src/base/bson_to_jsonb.o src/base/jsonb_%.o,$(OBJS))
-$(HOT_OBJS): CFLAGS += -O3
+	src/base/bson_to_%.o src/base/jsonb_%.o src/base/collection_reader.o src/fdw/collection_row.o,$(OBJS))
+$(HOT_OBJS): CFLAGS += -O3 -fno-semantic-interposition
 
 # Other flags, another compiler or another PostgreSQL: compile anew.
 build/flags: force

@@ -87,14 +87,6 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 #define mt_compat_pathkey_ascends(key) ((key)->pk_strategy == BTLessStrategyNumber)
 #endif
 
-/* Does a collation compare bytes?  A field of the locale since 18. */
-#include "utils/pg_locale.h"
-#if PG_VERSION_NUM >= 180000
-#define mt_compat_collate_is_c(collation) (pg_newlocale_from_collation(collation)->collate_is_c)
-#else
-#define mt_compat_collate_is_c(collation) lc_collate_is_c(collation)
-#endif
-
 /* Whom a scan's rights are checked as, InvalidOid for the current user: a field
  * of the range table's entry until 16. */
 #include "executor/executor.h"

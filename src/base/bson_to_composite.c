@@ -57,6 +57,7 @@ mt_prepare_composite(MtValueTarget *target)
 		attribute->name_len = (uint32) strlen(attribute->name);
 		attribute->index = i;
 		attribute->target = mt_target_prepare(target->mismatch, form->atttypid, form->atttypmod, false);
+		target->may_throw |= attribute->target->may_throw;
 		composite->n_attributes++;
 	}
 	target->composite = composite;

@@ -34,6 +34,7 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "mb/pg_wchar.h"
+#include "utils/ascii.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/jsonb.h"
@@ -51,6 +52,9 @@
 #define UUID_OLD		3
 #define UUID_STANDARD	4
 #define BINARY_OLD		2
+
+/* Bytes of a text that needs no memory of its own, with its header. */
+#define ROOM_BYTES		1024
 
 /* ---- text ---- */
 
@@ -80,6 +84,47 @@ server_text(MtValueTarget *target, const MtElement *element, char **text)
 	return MT_CONVERTED;
 }
 
+/* Is it of characters that every encoding of a database has, and spells the same? */
+static inline bool
+is_plain_ascii(MtSlice text)
+{
+	uint32		words = text.len & ~7u;
+
+	if (!is_valid_ascii(text.data, (int) words))
+		return false;
+	for (uint32 i = words; i < text.len; i++)
+		if (text.data[i] == 0 || IS_HIGHBIT_SET(text.data[i]))
+			return false;
+	return true;
+}
+
+/* A text datum; in the target's own room if it fits there. */
+static Datum
+text_datum(MtValueTarget *target, const void *bytes, size_t len)
+{
+	text	   *result = target->room != NULL && len + VARHDRSZ <= ROOM_BYTES ?
+		(text *) target->room : palloc(len + VARHDRSZ);
+
+	SET_VARSIZE(result, len + VARHDRSZ);
+	memcpy(VARDATA(result), bytes, len);
+	return PointerGetDatum(result);
+}
+
+/* What most strings are: no longer than allowed, and of plain characters. */
+static bool
+convert_plain_text(MtValueTarget *target, const MtElement *element, Datum *value)
+{
+	MtSlice		text;
+
+	if (element->type != MT_BSON_STRING || target->type == BPCHAROID)
+		return false;
+	text = mt_element_text(element);
+	if ((target->typmod >= VARHDRSZ && text.len > (uint32) (target->typmod - VARHDRSZ)) || !is_plain_ascii(text))
+		return false;
+	*value = text_datum(target, text.data, text.len);
+	return true;
+}
+
 static MtConvertResult
 convert_text(MtValueTarget *target, const MtElement *element, Datum *value)
 {
@@ -87,8 +132,11 @@ convert_text(MtValueTarget *target, const MtElement *element, Datum *value)
 	int			limit = target->typmod - VARHDRSZ;	/* in characters */
 	int			length;
 	size_t		bytes;
-	MtConvertResult result = server_text(target, element, &text);
+	MtConvertResult result;
 
+	if (convert_plain_text(target, element, value))
+		return MT_CONVERTED;
+	result = server_text(target, element, &text);
 	if (result != MT_CONVERTED)
 		return result;
 	bytes = strlen(text);
@@ -517,6 +565,8 @@ mt_target_prepare(MtMismatch *mismatch, Oid type, int32 typmod, bool is_element)
 	target->is_element = is_element;
 	get_typlenbyvalalign(target->type, &target->typlen, &target->typbyval, &target->typalign);
 	target->convert = find_conversion(target->type);
+	if (target->convert == convert_text && !is_element)
+		target->room = palloc(ROOM_BYTES);
 	target->may_throw = OidIsValid(target->domain) || target->convert == convert_by_input;
 	if (target->convert == mt_convert_array)
 	{
@@ -594,18 +644,25 @@ convert(MtColumnConverter *converter, const MtElement *element, const MtDocument
 	}
 }
 
-bool
-mt_column_convert(MtColumnConverter *converter, const MtElement *element,
-				  const MtDocumentOrigin *origin, Datum *value)
+static bool
+convert_with_context(MtColumnConverter *converter, const MtElement *element,
+					 const MtDocumentOrigin *origin, Datum *value)
 {
 	Conversion	conversion = {converter, origin};
 	ErrorContextCallback callback = {error_context_stack, conversion_error_context, &conversion};
 	bool		result;
 
-	if (!converter->may_throw)
-		return convert(converter, element, origin, value);
 	error_context_stack = &callback;
 	result = convert(converter, element, origin, value);
 	error_context_stack = callback.previous;
 	return result;
+}
+
+bool
+mt_column_convert(MtColumnConverter *converter, const MtElement *element,
+				  const MtDocumentOrigin *origin, Datum *value)
+{
+	if (converter->may_throw)
+		return convert_with_context(converter, element, origin, value);
+	return convert(converter, element, origin, value);
 }

@@ -36,10 +36,6 @@
 /* How much more than statement_timeout MongoDB is given. */
 #define GRACE_MS		50
 
-/* How long an estimate is good, and how many are kept. */
-#define ESTIMATE_MS		10000
-#define ESTIMATES		64
-
 struct MtCollectionReader
 {
 	const MtCollectionName *name;
@@ -355,63 +351,6 @@ mt_collection_reader_counts(const MtCollectionReader *reader)
 	if (reader->cursor != NULL)
 		counts.bytes += mt_find_cursor_bytes(reader->cursor);
 	return counts;
-}
-
-/* ---- estimates ---- */
-
-typedef struct Estimate
-{
-	Oid			relid;
-	Oid			userid;
-	TimestampTz at;
-	double		documents;
-} Estimate;
-
-static double
-ask_for_count(const MtCollectionName *name)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mongo_tail estimate",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	MtRemoteLease *lease = mt_remote_lease_create(name->serverid, name->userid);
-	MtMongoError error;
-	int64_t		count;
-	bool		was_used;
-	bool		ok;
-
-	ok = mt_find_estimated_count(mt_remote_lease_connection(lease, false, &was_used),
-								 name->database, name->collection, &count, &error);
-	if (!ok && was_used && !error.interrupted && (error.network || error.resumable))
-		ok = mt_find_estimated_count(mt_remote_lease_connection(lease, true, &was_used),
-									 name->database, name->collection, &count, &error);
-	MemoryContextSwitchTo(old);
-	if (!ok && error.interrupted)
-		mt_remote_error(&error, GetForeignServer(name->serverid)->servername, "estimate a collection");
-	MemoryContextDelete(context);
-	return ok ? (double) count : -1;
-}
-
-/*
- * A stale estimate makes a plan at worst slow, so a table that is altered to
- * show another collection needs no invalidation.
- */
-double
-mt_collection_estimate(const MtCollectionName *name, Oid relid)
-{
-	static Estimate estimates[ESTIMATES];
-	Estimate   *estimate = &estimates[relid % ESTIMATES];
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (estimate->relid != relid || estimate->userid != name->userid ||
-		TimestampDifferenceExceeds(estimate->at, now, ESTIMATE_MS))
-	{
-		estimate->relid = InvalidOid;
-		estimate->documents = ask_for_count(name);
-		estimate->userid = name->userid;
-		estimate->at = now;
-		estimate->relid = relid;
-	}
-	return estimate->documents;
 }
 
 char *

@@ -54,12 +54,6 @@ typedef struct MtReadCounts
 } MtReadCounts;
 extern MtReadCounts mt_collection_reader_counts(const MtCollectionReader *reader);
 
-/*
- * About how many documents there are, -1 when MongoDB does not say.  Asked for
- * once in a while; throws only when interrupted.
- */
-extern double mt_collection_estimate(const MtCollectionName *name, Oid relid);
-
 /* A document as relaxed Extended JSON, in the database's encoding. */
 extern char *mt_collection_document_text(MtSlice document);
 

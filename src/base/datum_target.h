@@ -55,6 +55,7 @@ struct MtValueTarget
 	void	   *domain_extra;	/* of domain_check */
 	MemoryContext context;
 	MtJsonbBuilder *jsonb;		/* json, jsonb */
+	char	   *room;			/* text types: for a short text; NULL: none */
 	Numeric		numeric_limit;	/* numeric(p, s): the least power of ten that is too large */
 	FmgrInfo	input;			/* types that are read from text */
 	Oid			input_parameter;

@@ -4,13 +4,14 @@
  */
 #include "postgres.h"
 
-#include <bson/bson.h>
-
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
 #include "base/extended_json.h"
+#include "oplog/extended_json.h"
+
+/* Bytes of the text that an error shows. */
+#define SHOWN_BYTES 40
 
 /* Stages that write, or whose cursors never end. */
 static const char *const refused_stages[] = {"$out", "$merge", "$changeStream"};
@@ -25,42 +26,49 @@ invalid_json(const char *option, const char *detail, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/*
- * JSON text to BSON; an array becomes a document of its indexes, as BSON has
- * it.  libbson is shown only what PostgreSQL takes for JSON.
- */
-static MtSlice
-parse_json(const char *option, const char *text, const char *hint)
+/* Throw what the parser says of the text, in UTF-8, and where. */
+static void
+syntax_error(const char *option, const char *utf8, const MtJsonError *error, const char *hint)
 {
-	bson_error_t error;
-	bson_t	   *parsed;
+	const char *rest = utf8 + error->offset;
+	int			len = pg_encoding_mbcliplen(PG_UTF8, rest, (int) strlen(rest), SHOWN_BYTES);
+	char	   *shown = pnstrdup(rest, len);
+
+	if (len == 0)
+		invalid_json(option, psprintf("At its end: %s.", error->text), hint);
+	shown = pg_any_to_server(shown, len, PG_UTF8);
+	invalid_json(option, psprintf("At \"%s%s\": %s.", shown, rest[len] != '\0' ? "..." : "", error->text), hint);
+}
+
+/* Of what must be a document or, wants_array, an array. */
+static MtSlice
+parse_json(const char *option, const char *text, bool wants_array, const char *hint)
+{
+	char	   *utf8 = pg_server_to_any(pstrdup(text), (int) strlen(text), PG_UTF8);
+	MtByteBuffer parsed = {NULL, 0, 0};
+	MtJsonError error;
+	bool		is_array;
 	MtSlice		bson;
 	uint8	   *copy;
-	char	   *utf8;
 
-	(void) DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
-	utf8 = pg_server_to_any(pstrdup(text), (int) strlen(text), PG_UTF8);
-	parsed = bson_new_from_json((const uint8 *) utf8, (ssize_t) strlen(utf8), &error);
-	if (parsed == NULL)
-		invalid_json(option, psprintf("%s.", error.message), hint);
-	bson.len = parsed->len;
-	copy = palloc_extended(bson.len, MCXT_ALLOC_NO_OOM);
+	if (!mt_json_parse(utf8, &parsed, &is_array, &error))
+	{
+		mt_byte_buffer_free(&parsed);
+		syntax_error(option, utf8, &error, hint);
+	}
+	copy = palloc_extended(parsed.len, MCXT_ALLOC_NO_OOM);
 	if (copy != NULL)
-		memcpy(copy, bson_get_data(parsed), bson.len);
-	bson_destroy(parsed);
+		memcpy(copy, parsed.data, parsed.len);
+	bson.data = copy;
+	bson.len = (uint32) parsed.len;
+	mt_byte_buffer_free(&parsed);
 	if (copy == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
-	bson.data = copy;
+	if (is_array != wants_array)
+		invalid_json(option, wants_array ? "It is no array." : "It is no document.", hint);
 	return bson;
-}
-
-/* The first character that is no white space. */
-static char
-first_character(const char *text)
-{
-	return text[strspn(text, " \t\r\n")];
 }
 
 MtSlice
@@ -69,9 +77,7 @@ mt_parse_filter(const char *option, const char *text)
 	static const char *const hint = "A filter is a document in Extended JSON: "
 		"{\"status\": \"open\", \"total\": {\"$gt\": 10}}.";
 
-	if (first_character(text) != '{')
-		invalid_json(option, "It is no document.", hint);
-	return parse_json(option, text, hint);
+	return parse_json(option, text, false, hint);
 }
 
 static void
@@ -101,9 +107,7 @@ mt_parse_pipeline(const char *option, const char *text)
 	MtWalk		walk;
 	MtElement	stage;
 
-	if (first_character(text) != '[')
-		invalid_json(option, "It is no array.", hint);
-	stages = parse_json(option, text, hint);
+	stages = parse_json(option, text, true, hint);
 	if (mt_walk_begin(&walk, stages))
 		while (mt_walk_next(&walk, &stage) == MT_WALK_ELEMENT)
 			check_stage(option, &stage, hint);

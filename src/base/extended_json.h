@@ -2,9 +2,8 @@
  * extended_json.h
  *		MongoDB's Extended JSON, as options are written in it, to BSON.
  *
- * All throw 22P02, 22023 and the like on text that is not what it must be; the
- * option's name is for the message.  Results are in the current memory
- * context.
+ * All throw HV024 on text that is not what it must be; the option's name is
+ * for the message.  Results are in the current memory context.
  */
 #ifndef MT_EXTENDED_JSON_H
 #define MT_EXTENDED_JSON_H

@@ -10,23 +10,31 @@
 #include "nodes/pathnodes.h"
 
 #include "fdw/collection_column.h"
-
-/* A clause that MongoDB can help with. */
-typedef struct MtShippedClause
-{
-	RestrictInfo *clause;
-	List	   *condition;		/* see collection_shippable.h */
-} MtShippedClause;
+#include "fdw/collection_index.h"
 
 /* What planning knows about a collection beside its columns. */
-typedef struct MtCollectionStatistics MtCollectionStatistics;
+typedef struct MtCollectionStatistics
+{
+	MtCollectionFacts *facts;
+	List	   *indexes;		/* that the table's conditions may use */
+	double		document_bytes; /* on average */
+	Cost		find_cost;		/* of asking */
+	Cost		document_cost;	/* of a document that is sent */
+} MtCollectionStatistics;
 
 /*
  * Learn how large the collection is, and set the relation's tuples, rows and
  * width by it.
  */
 extern MtCollectionStatistics *mt_collection_cost_size(PlannerInfo *root, RelOptInfo *baserel,
-													   const MtCollectionName *name, Oid relid);
+													   const MtCollectionColumn *columns,
+													   const MtCollectionName *name,
+													   const MtTableOptions *table, Oid relid);
+
+/* Correct the relation's rows by what is known of the clauses that restrict it. */
+extern void mt_collection_cost_rows(PlannerInfo *root, RelOptInfo *baserel,
+									const MtCollectionStatistics *statistics,
+									const MtCollectionColumn *columns, List *shipped);
 
 typedef struct MtFindCost
 {

@@ -49,22 +49,6 @@ ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 	return exact && mt_guc_exact_filters ? mt_condition_exact(condition) : condition;
 }
 
-void
-mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table)
-{
-	CollectionPlan *plan = palloc0(sizeof *plan);
-	Relation	relation = table_open(relid, NoLock);
-	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
-
-	plan->columns = mt_collection_columns(relation, table);
-	plan->pushdown = mt_options_pushdown(table);
-	plan->statistics = mt_collection_cost_size(root, baserel, mt_collection_name(relation, table, userid), relid);
-	table_close(relation, NoLock);
-	baserel->fdw_private = plan;
-}
-
-/* ---- paths ---- */
-
 /* Those of the clauses that MongoDB can help with, as a list of MtShippedClause. */
 static List *
 shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
@@ -88,6 +72,24 @@ shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 	}
 	return shipped;
 }
+
+void
+mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table)
+{
+	CollectionPlan *plan = palloc0(sizeof *plan);
+	Relation	relation = table_open(relid, NoLock);
+	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
+
+	plan->columns = mt_collection_columns(relation, table);
+	plan->pushdown = mt_options_pushdown(table);
+	plan->statistics = mt_collection_cost_size(root, baserel, plan->columns,
+											   mt_collection_name(relation, table, userid), table, relid);
+	table_close(relation, NoLock);
+	baserel->fdw_private = plan;
+	mt_collection_cost_rows(root, baserel, plan->statistics, plan->columns,
+							shipped_clauses(root, baserel, baserel->baserestrictinfo));
+}
+/* ---- paths ---- */
 
 static void
 add_find_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)

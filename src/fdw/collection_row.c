@@ -4,9 +4,15 @@
  *
  * One walk over the document's top level finds all columns; those below a
  * field go on from there.  Of fields with the same name the first counts, as
- * in MongoDB's own queries.  Documents of a collection resemble each other, so
- * the walk first looks whether the field at this place is the one that stood
- * here in the last document.
+ * in MongoDB's own queries.
+ *
+ * Documents of a collection resemble each other.  So the names that documents
+ * had before are remembered in their order, wanted or not, and the walk first
+ * looks whether the next of them comes next, which is a comparison of a word
+ * or two instead of a search for the name's end and then for its column.  A few
+ * may be missing.  A name that is not found so replaces the one that was
+ * expected; where optional fields have an order, the names of all of them come
+ * to be remembered.
  *
  * A path goes through documents by name and through arrays by index ("a.0").
  */
@@ -16,8 +22,15 @@
 #include "fdw/collection_row.h"
 #include "oplog/bson_path.h"
 
-/* Places of a document for which the field that stood there is remembered. */
-#define REMEMBERED_PLACES 64
+/* Names that are remembered, and how long one may be, with its NUL. */
+#define PLACES 64
+#define PLACE_NAME_BYTES 48
+
+/* More than is left of any document. */
+#define NOWHERE		PG_INT64_MAX
+
+/* How many of them may be missing in a document where others follow. */
+#define PLACES_SKIPPED 3
 
 /* A wanted column. */
 typedef struct Field
@@ -38,6 +51,17 @@ typedef struct Group
 	bool		found;			/* in this document */
 } Group;
 
+/* A field's name where it stood in a document before. */
+typedef struct Place
+{
+	int64		room;			/* what must be left of a document for it to stand there */
+	uint32		bytes;			/* of the name with its NUL */
+	Group	   *group;			/* NULL: nobody wants it */
+	uint64		words[2];		/* its first 16 bytes, and zeros */
+	uint64		masks[2];		/* which of their bits are the name's */
+	uint8		name[PLACE_NAME_BYTES];
+} Place;
+
 struct MtCollectionRow
 {
 	int			n_columns;
@@ -47,8 +71,14 @@ struct MtCollectionRow
 	Group	   *groups;
 	int			n_whole;		/* the last fields: those that are the document */
 	MtSlice		namespace;
-	Group	   *places[REMEMBERED_PLACES];
+	Place		places[PLACES + 1]; /* the last one remembers nothing */
 };
+
+static inline Place *
+last_place(MtCollectionRow *row)
+{
+	return &row->places[PLACES];
+}
 
 static MtSlice
 first_component(const MtCollectionColumn *column)
@@ -108,6 +138,8 @@ mt_collection_row_create(const MtCollectionColumn *columns, int n_columns, const
 	MtCollectionRow *row = palloc0(sizeof *row);
 	char	   *namespace = psprintf("%s.%s", name->database, name->collection);
 
+	for (int i = 0; i <= PLACES; i++)
+		row->places[i].room = NOWHERE;
 	row->n_columns = n_columns;
 	row->fields = palloc0(sizeof(Field) * (n_columns + 1));
 	row->groups = palloc0(sizeof(Group) * (n_columns + 1));
@@ -126,7 +158,7 @@ mt_collection_row_create(const MtCollectionColumn *columns, int n_columns, const
 	return row;
 }
 
-/* ---- finding fields ---- */
+/* ---- names and paths ---- */
 
 static void
 corrupt(const MtCollectionRow *row)
@@ -159,36 +191,96 @@ descend(const MtCollectionRow *row, MtSlice path, uint32 offset, MtElement *elem
 	return true;
 }
 
-static inline bool
-is_group(const Group *group, const MtElement *element)
+static Group *
+group_of(MtCollectionRow *row, const MtElement *element)
 {
-	return !group->found && mt_element_is(element, (const char *) group->name.data, group->name.len);
+	for (int i = 0; i < row->n_groups; i++)
+		if (mt_element_is(element, (const char *) row->groups[i].name.data, row->groups[i].name.len))
+			return &row->groups[i];
+	return NULL;
 }
 
-/* The group of an element, the place's of the last document first; NULL when
- * nobody wants it. */
-static Group *
-group_of(MtCollectionRow *row, const MtElement *element, int place)
-{
-	Group	   *remembered = place < REMEMBERED_PLACES ? row->places[place] : NULL;
+/* ---- remembering places ---- */
 
-	if (remembered != NULL && is_group(remembered, element))
-		return remembered;
-	for (int i = 0; i < row->n_groups; i++)
-		if (is_group(&row->groups[i], element))
+/* Let the element's name be what the place says. */
+static void
+remember(MtCollectionRow *row, Place *place, const MtElement *element)
+{
+	uint8		head[16] = {0};
+	uint8		mask[16] = {0};
+
+	place->group = group_of(row, element);
+	place->bytes = element->name_len + 1;
+	place->room = Max(place->bytes + 1, place->bytes <= 8 ? 8 : 16);
+	if (place->bytes > PLACE_NAME_BYTES || place == last_place(row))
+	{
+		place->room = NOWHERE;
+		return;
+	}
+	memcpy(place->name, element->name, place->bytes);
+	memcpy(head, element->name, Min(place->bytes, sizeof head));
+	memset(mask, 0xff, Min(place->bytes, sizeof mask));
+	for (int i = 0; i < 2; i++)
+	{
+		place->words[i] = mt_le64(head + 8 * i);
+		place->masks[i] = mt_le64(mask + 8 * i);
+	}
+}
+
+/* Is the next element's name the one of this place? */
+static inline bool
+stands_at(const Place *place, const MtWalk *walk)
+{
+	const uint8 *name = walk->p + 1;
+
+	return walk->end - walk->p >= place->room &&
+		(mt_le64(name) & place->masks[0]) == place->words[0] &&
+		(place->bytes <= 8 || (mt_le64(name + 8) & place->masks[1]) == place->words[1]) &&
+		(place->bytes <= 16 || memcmp(name + 16, place->name + 16, place->bytes - 16) == 0);
+}
+
+/*
+ * Take the next element, which is not the one of *place: it is that of a place
+ * shortly after, or from now on that of this one.  *place becomes its place.
+ */
+static pg_noinline MtWalkResult
+take_unexpected(MtCollectionRow *row, MtWalk *walk, Place **place, MtElement *element)
+{
+	MtWalkResult result;
+
+	for (int i = 1; i <= PLACES_SKIPPED && *place + i < last_place(row); i++)
+		if (stands_at(*place + i, walk))
 		{
-			if (place < REMEMBERED_PLACES)
-				row->places[place] = &row->groups[i];
-			return &row->groups[i];
+			*place += i;
+			return mt_walk_take(walk, (*place)->bytes - 1, element);
 		}
-	return NULL;
+	result = mt_walk_next(walk, element);
+	if (result == MT_WALK_ELEMENT)
+		remember(row, *place, element);
+	return result;
+}
+
+/* ---- finding fields ---- */
+
+static inline void
+store_group(MtCollectionRow *row, Group *group, const MtElement *element)
+{
+	group->found = true;
+	for (int i = group->first; i < group->first + group->n; i++)
+	{
+		Field	   *field = &row->fields[i];
+
+		field->element = *element;
+		field->found = field->path.len == group->name.len ||
+			descend(row, field->path, group->name.len, &field->element);
+	}
 }
 
 static void
 find_fields(MtCollectionRow *row, MtSlice document)
 {
+	Place	   *place = row->places;
 	int			missing = row->n_groups;
-	int			place = 0;
 	MtWalk		walk;
 	MtElement	element;
 	MtWalkResult result = MT_WALK_END;
@@ -199,21 +291,21 @@ find_fields(MtCollectionRow *row, MtSlice document)
 		row->fields[i].found = false;
 	if (!mt_walk_begin(&walk, document))
 		corrupt(row);
-	while (missing > 0 && (result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
+	while (missing > 0)
 	{
-		Group	   *group = group_of(row, &element, place++);
-
-		if (group == NULL)
-			continue;
-		group->found = true;
-		missing--;
-		for (int i = group->first; i < group->first + group->n; i++)
+		if (stands_at(place, &walk))
+			result = mt_walk_take(&walk, place->bytes - 1, &element);
+		else
+			result = take_unexpected(row, &walk, &place, &element);
+		if (result != MT_WALK_ELEMENT)
+			break;
+		if (place->group != NULL && !place->group->found)
 		{
-			Field	   *field = &row->fields[i];
-
-			field->element = element;
-			field->found = descend(row, field->path, group->name.len, &field->element);
+			store_group(row, place->group, &element);
+			missing--;
 		}
+		if (place < last_place(row))
+			place++;
 	}
 	if (missing > 0 && result == MT_WALK_CORRUPT)
 		corrupt(row);

@@ -18,6 +18,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
 
+#include "base/collation.h"
 #include "compat.h"
 #include "fdw/collection_arm.h"
 #include "fdw/collection_shippable.h"
@@ -206,7 +207,7 @@ strategy_of(const MtCollectionColumn *column, Oid operator, Oid collation, Oid *
 	if (is_equality_only(column->class))
 		return 0;
 	return column->class != MT_COMPARE_TEXT ||
-		(OidIsValid(collation) && mt_compat_collate_is_c(collation)) ? strategy : 0;
+		(OidIsValid(collation) && mt_collation_is_c(collation)) ? strategy : 0;
 }
 
 /* Equality needs no more than that no array is in the way. */

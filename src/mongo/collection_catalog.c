@@ -209,19 +209,19 @@ mt_catalog_sample(MtConnection *connection, const char *database, const char *co
 		.read_concern = read_concern_local ? "local" : "majority",
 	.max_bytes = max_bytes, .documents = documents};
 	bson_t		command = BSON_INITIALIZER;
-	bson_t		pipeline;
+	bson_t		pipeline = BSON_INITIALIZER;
 	bson_t		stage;
 	bson_t		sample;
 	bool		ok;
 
 	BSON_APPEND_UTF8(&command, "aggregate", collection);
-	BSON_APPEND_ARRAY_BEGIN(&command, "pipeline", &pipeline);
 	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "0", &stage);
 	BSON_APPEND_DOCUMENT_BEGIN(&stage, "$sample", &sample);
 	BSON_APPEND_INT32(&sample, "size", n);
 	bson_append_document_end(&stage, &sample);
 	bson_append_document_end(&pipeline, &stage);
-	bson_append_array_end(&command, &pipeline);
+	BSON_APPEND_ARRAY(&command, "pipeline", &pipeline);
+	bson_destroy(&pipeline);
 	append_batch_size(&command);
 	BSON_APPEND_BOOL(&command, "allowDiskUse", true);
 	ok = read_all(&cursor, &command, error);
@@ -263,11 +263,18 @@ static void
 read_size(const bson_t *reply, MtCollectionSize *size)
 {
 	bson_iter_t iter;
+	bson_iter_t field;
 
 	if (bson_iter_init_find(&iter, reply, "avgObjSize"))
 		size->document_bytes = (double) bson_iter_as_int64(&iter);
 	if (bson_iter_init_find(&iter, reply, "timeseries"))
-		size->is_time_series = true;	/* and its count is that of buckets */
+	{
+		/* what was written since the server's start, once that is something */
+		size->is_time_series = true;
+		if (bson_iter_recurse(&iter, &field) && bson_iter_find(&field, "numMeasurementsCommitted") &&
+			bson_iter_as_int64(&field) > 0)
+			size->documents = bson_iter_as_int64(&field);
+	}
 	else if (bson_iter_init_find(&iter, reply, "count"))
 		size->documents = bson_iter_as_int64(&iter);
 }

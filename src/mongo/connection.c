@@ -157,7 +157,7 @@ mt_connection_is_reusable(const MtConnection *connection)
 
 	if (connection->client == NULL || connection->session == NULL || connection->server_id == 0 ||
 		connection->interrupted || connection->renew || connection->freed ||
-		connection->cursors > 0 || connection->asking != NULL || connection->awaited_by != NULL)
+		connection->cursors > 0 || connection->asking != NULL)
 		return false;
 	if (stream == NULL || !mt_stream_is_live(connection, stream))
 		stream = mt_connection_stream(connection, connection->server_id);
@@ -165,7 +165,7 @@ mt_connection_is_reusable(const MtConnection *connection)
 }
 
 bool
-mt_connection_begin(MtConnection *connection, const void *cursor, MtMongoError *error)
+mt_connection_begin(MtConnection *connection, const MtServerCursor *cursor, MtMongoError *error)
 {
 	bson_error_t driver;
 
@@ -182,13 +182,8 @@ mt_connection_begin(MtConnection *connection, const void *cursor, MtMongoError *
 		return false;
 	}
 	if (connection->asking != NULL && connection->asking != cursor &&
-		!mt_cursor_absorb(connection->asking, error))
+		!mt_server_cursor_absorb(connection->asking, error))
 		return false;
-	if (connection->awaited_by != NULL && connection->awaited_by != cursor)
-	{
-		mt_error_set(error, "the connection is in use by a cursor");
-		return false;
-	}
 	if (connection->renew && connection->cursors == 0)
 		destroy_client(connection);
 	if (connection->client != NULL)

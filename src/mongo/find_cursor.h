@@ -2,9 +2,7 @@
  * find_cursor.h
  *		A find or an aggregate over a collection, a batch at a time.
  *
- * Speaks getMore itself for the reasons that oplog_cursor.h gives.  While a
- * cursor is open nothing else may run on its connection: the reply to the next
- * getMore may be on its way there.
+ * Speaks getMore itself for the reasons that oplog_cursor.h gives.
  */
 #ifndef MT_FIND_CURSOR_H
 #define MT_FIND_CURSOR_H
@@ -52,13 +50,8 @@ extern uint64_t mt_find_cursor_bytes(const MtFindCursor *cursor);
 /*
  * NULL is allowed.  Tells the server to close the cursor, also after an
  * interrupt, without waiting for its answer; a batch that is on its way is
- * waited for shortly, unless interrupted.  May come after
- * mt_connection_free().
+ * waited for shortly.  May come after mt_connection_free().
  */
 extern void mt_find_cursor_close(MtFindCursor *cursor);
-
-/* How many documents a collection holds by its metadata: fast, and not exact. */
-extern bool mt_find_estimated_count(MtConnection *connection, const char *database,
-									const char *collection, int64_t *count, MtMongoError *error);
 
 #endif							/* MT_FIND_CURSOR_H */

@@ -22,7 +22,7 @@
 /* One live stream of the driver's, in MtConnection.streams. */
 typedef struct MtStream MtStream;
 
-struct MtOplogCursor;
+typedef struct MtServerCursor MtServerCursor;
 
 struct MtConnection
 {
@@ -31,8 +31,7 @@ struct MtConnection
 	MtIoPort	port;
 	MtStream   *streams;		/* the live ones, one a host */
 	mongoc_client_session_t *session;	/* of client; NULL: none yet, or not supported */
-	struct MtOplogCursor *asking;	/* whose reply is on its way; NULL: nobody's */
-	const void *awaited_by;		/* find cursor whose reply is on its way: nothing else may run */
+	MtServerCursor *asking;		/* whose reply is on its way; NULL: nobody's */
 	int			cursors;		/* open cursors; they keep the connection alive */
 	uint32_t	server_id;		/* where the session was used last; 0: nowhere */
 	mongoc_stream_t *settled;	/* to that server, authenticated; NULL: none */
@@ -45,7 +44,7 @@ struct MtConnection
 	int			socket_timeout_ms;
 	bool		interrupted;	/* the port asked to stop: only good for closing */
 	char		connect_errors[256];	/* of the present call, "; " between them */
-	bool		farewell;		/* sending a last message that no wait is made for */
+	int64_t		farewell_until; /* 0, or when the last messages, which no interrupt ends, must be through */
 	bool		io_failed;		/* a stream failed during the present call */
 	bool		renew;			/* the next call makes a new client */
 	bool		freed;			/* waits for its last cursor */
@@ -57,10 +56,10 @@ struct MtConnection
 /*
  * Begin a call that may do I/O, for a cursor or (NULL) a command: false with
  * error filled when interrupted or no client can be made.  A reply that is on
- * its way to another oplog cursor is received first; one to a find cursor is an
- * error, since it may be too large to be kept.
+ * its way to another cursor is received first.
  */
-extern bool mt_connection_begin(MtConnection *connection, const void *cursor, MtMongoError *error);
+extern bool mt_connection_begin(MtConnection *connection, const MtServerCursor *cursor,
+								MtMongoError *error);
 
 /* Choose a server as prefs (NULL: the uri's) say; 0 on error. */
 extern uint32_t mt_connection_select(MtConnection *connection, const mongoc_read_prefs_t *prefs,
@@ -154,10 +153,54 @@ extern bool mt_cursor_reply_read(MtSlice document, MtCursorReply *reply);
 
 extern void mt_cursor_reply_malformed(MtMongoError *error);
 
-/* oplog_cursor.c */
+/* server_cursor.c */
+struct MtServerCursor
+{
+	MtConnection *connection;
+	mongoc_stream_t *stream;	/* that it was opened on; checked before each use */
+	int64_t		id;				/* 0: closed by the server */
+	int			batch_size;		/* documents a getMore */
+	int			await_ms;		/* how long a getMore waits for documents; 0: not tailable */
+	bool		failed;			/* no more batches, whatever id says */
+	int			small_replies;	/* in a row */
+	bool		asked;			/* request_id is sent, its reply not received */
+	bool		absorbed;		/* its reply is in spare */
+	int32_t		request_id;
+	uint64_t	bytes;			/* of all replies that were handed out */
+	MtByteBuffer buffer;		/* of the reply that was handed out */
+	MtByteBuffer spare;
+	MtSlice		spare_document;
+	char	   *database;
+	char	   *collection;
+};
+
+/* After mt_connection_begin().  batch_size 0: the default. */
+extern void mt_server_cursor_init(MtServerCursor *cursor, MtConnection *connection,
+								  const char *database, const char *collection, int batch_size);
+
+/* Open it by the driver, on a server of mt_connection_select(). */
+extern bool mt_server_cursor_run(MtServerCursor *cursor, uint32_t server_id, const bson_t *command,
+								 const char *read_concern, MtMongoError *error);
+
+/* Open it on the settled server, which completes command.  The documents of
+ * the reply are valid until the next call. */
+extern bool mt_server_cursor_ask(MtServerCursor *cursor, bson_t *command,
+								 const MtClusterClock *clock, MtCursorReply *reply,
+								 MtMongoError *error);
+
+/* The next reply, whose documents are valid until the next call. */
+extern bool mt_server_cursor_more(MtServerCursor *cursor, MtCursorReply *reply, MtMongoError *error);
+
+/* Send the next getMore ahead.  Should that fail, what was handed out is good
+ * all the same, and the next call finds the cursor failed. */
+extern void mt_server_cursor_send_ahead(MtServerCursor *cursor);
 
 /* Receive the reply that is on its way and keep it for the cursor's next call. */
-extern bool mt_cursor_absorb(struct MtOplogCursor *cursor, MtMongoError *error);
+extern bool mt_server_cursor_absorb(MtServerCursor *cursor, MtMongoError *error);
+
+/* Tells the server to close the cursor, also after an interrupt, without
+ * waiting for its answer; a reply that is on its way is waited for shortly. */
+extern void mt_server_cursor_close(MtServerCursor *cursor);
 
 /* wire.c */
 extern bool mt_wire_send(MtConnection *connection, mongoc_stream_t *stream,
@@ -180,5 +223,9 @@ extern void mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *s
 extern bool mt_wire_receive(MtConnection *connection, mongoc_stream_t *stream, int32_t request_id,
 							int timeout_ms, MtByteBuffer *buffer, MtSlice *document,
 							MtMongoError *error);
+
+/* Read what comes within within_ms, the rest of a reply above all, and drop it:
+ * before closing, also after an interrupt. */
+extern void mt_wire_discard(MtConnection *connection, mongoc_stream_t *stream, int within_ms);
 
 #endif							/* MT_MONGO_PRIVATE_H */

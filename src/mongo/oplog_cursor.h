@@ -59,8 +59,8 @@ extern void mt_oplog_cursor_set_await(MtOplogCursor *cursor, int await_ms);
 
 /*
  * NULL is allowed.  Tells the server to close the cursor, also after an
- * interrupt, without waiting for its answer.  May come after
- * mt_connection_free().
+ * interrupt, without waiting for its answer; a batch that is on its way is
+ * waited for shortly.  May come after mt_connection_free().
  */
 extern void mt_oplog_cursor_close(MtOplogCursor *cursor);
 

@@ -108,7 +108,7 @@ mt_stream_plain_port(void)
 static bool
 stopped(MtConnection *connection)
 {
-	if (connection->farewell)
+	if (connection->farewell_until != 0)
 		return false;
 	if (!connection->interrupted && connection->port.interrupted(connection->port.context))
 		connection->interrupted = true;
@@ -121,9 +121,15 @@ stopped(MtConnection *connection)
 static bool
 wait_for(MtConnection *connection, int fd, int events, int64_t deadline)
 {
+	MtIoWait	result;
+
 	if (stopped(connection))
 		return false;
-	switch (connection->port.wait(connection->port.context, fd, events, ms_left(deadline)))
+	if (connection->farewell_until != 0)
+		result = plain_wait(NULL, fd, events, ms_left(connection->farewell_until));
+	else
+		result = connection->port.wait(connection->port.context, fd, events, ms_left(deadline));
+	switch (result)
 	{
 		case MT_IO_READY:
 			return true;
@@ -172,11 +178,12 @@ fail_write(MtStream *stream)
 	return fail(stream);
 }
 
-/* The interrupt of a read does: the request was sent whole. */
+/* The interrupt of a read does, and so does its running out of time: the
+ * request was sent whole, and another may follow it. */
 static ssize_t
 fail_read(MtStream *stream)
 {
-	stream->broken = errno != ECANCELED;
+	stream->broken = errno != ECANCELED && errno != ETIMEDOUT;
 	return fail(stream);
 }
 
@@ -209,7 +216,7 @@ stream_writev(mongoc_stream_t *s, mongoc_iovec_t *iov, size_t n, int32_t timeout
 
 	stream->timed_out = false;
 	if (stopped(stream->connection))
-		return fail_write(stream);
+		return fail(stream);	/* nothing of the message is on its way */
 	memset(&message, 0, sizeof message);
 	message.msg_iov = iov;
 	message.msg_iovlen = n;

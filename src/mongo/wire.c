@@ -73,9 +73,9 @@ mt_wire_send(MtConnection *connection, mongoc_stream_t *stream, const bson_t *co
 void
 mt_wire_send_and_forget(MtConnection *connection, mongoc_stream_t *stream, const bson_t *command)
 {
-	connection->farewell = true;
+	connection->farewell_until = bson_get_monotonic_time();
 	(void) send_message(connection, stream, command, OP_MSG_MORE_TO_COME, 0);
-	connection->farewell = false;
+	connection->farewell_until = 0;
 }
 
 /* Make room for a reply whose first bytes stand in head. */
@@ -143,4 +143,16 @@ mt_wire_receive(MtConnection *connection, mongoc_stream_t *stream, int32_t reque
 	document->data = buffer->data;
 	document->len = body_bytes;
 	return true;
+}
+
+void
+mt_wire_discard(MtConnection *connection, mongoc_stream_t *stream, int within_ms)
+{
+	char		scrap[16384];
+
+	connection->farewell_until = bson_get_monotonic_time() + (int64_t) within_ms * 1000;
+	while (bson_get_monotonic_time() < connection->farewell_until &&
+		   mongoc_stream_read(stream, scrap, sizeof scrap, 1, within_ms) > 0)
+		;
+	connection->farewell_until = 0;
 }

@@ -237,23 +237,20 @@ mt_bson_name_end(const uint8_t *p, const uint8_t *end)
 	return memchr(p, 0, (size_t) (end - p));
 }
 
-/* The next element. */
+/*
+ * The next element, whose name is known to be name_len bytes long and to be
+ * ended by a NUL before the document's end.
+ */
 static inline MtWalkResult
-mt_walk_next(MtWalk *walk, MtElement *element)
+mt_walk_take(MtWalk *walk, uint32_t name_len, MtElement *element)
 {
 	const uint8_t *p = walk->p;
-	const uint8_t *nul;
 	int64_t		value_len;
 
-	if (p >= walk->end)
-		return p == walk->end ? MT_WALK_END : MT_WALK_CORRUPT;
 	element->type = *p++;
-	nul = mt_bson_name_end(p, walk->end);
-	if (nul == NULL)
-		return MT_WALK_CORRUPT;
 	element->name = (const char *) p;
-	element->name_len = (uint32_t) (nul - p);
-	p = nul + 1;
+	element->name_len = name_len;
+	p += name_len + 1;
 	value_len = mt_bson_value_length(element->type, p, (size_t) (walk->end - p));
 	if (value_len < 0)
 		return MT_WALK_CORRUPT;
@@ -261,6 +258,21 @@ mt_walk_next(MtWalk *walk, MtElement *element)
 	element->value_len = (uint32_t) value_len;
 	walk->p = p + value_len;
 	return MT_WALK_ELEMENT;
+}
+
+/* The next element. */
+static inline MtWalkResult
+mt_walk_next(MtWalk *walk, MtElement *element)
+{
+	const uint8_t *name = walk->p + 1;
+	const uint8_t *nul;
+
+	if (walk->p >= walk->end)
+		return walk->p == walk->end ? MT_WALK_END : MT_WALK_CORRUPT;
+	nul = mt_bson_name_end(name, walk->end);
+	if (nul == NULL)
+		return MT_WALK_CORRUPT;
+	return mt_walk_take(walk, (uint32_t) (nul - name), element);
 }
 
 /* The whole element as on the wire: type byte, name, NUL, value. */

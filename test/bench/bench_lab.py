@@ -19,6 +19,15 @@ from harness.util import process_alive
 DATABASE = "bench"
 # The default of the server option: entries a getMore.
 BATCH_SIZE = 5000
+ORDERS = 50000
+CUSTOMERS = 1000
+TABLES = [
+    ("flights", "flights",
+     "_id int, dep_delay int, carrier text, flight int, tailnum text COLLATE \"C\", origin text, air_time float8, "
+     "distance float8, time_hour timestamptz"),
+    ("flight_documents", "flights", "document jsonb OPTIONS (field '$')"),
+    ("orders", "orders", "_id int, customer int, price float8"),
+    ("customers", "customers", "_id int, name text")]
 PROGRAMS = repository / "build/bench"
 median = statistics.median
 
@@ -46,6 +55,12 @@ def hard(n, rng):
         "title": "Überfälle auf der Straße – 東京 → København", "city": rng.choice(("Zürich", "東京", "São Paulo")),
         "tags": ["größe", "naïve", ["ключ", n]],
         "refs": [bson.ObjectId((n * 7).to_bytes(12, "big")), bson.ObjectId((n * 11).to_bytes(12, "big"))]}
+
+
+def command_json(command):
+    """A find or aggregate as the programs take it, with the read concern that mongo_tail has."""
+    return json_util.dumps({**command, "readConcern": {"level": "majority"}},
+                           json_options=json_util.CANONICAL_JSON_OPTIONS)
 
 
 def cpu_s(pid):
@@ -107,6 +122,7 @@ class Lab:
             sql.Literal(self.uri)))
         self.pg.execute("CREATE USER MAPPING FOR CURRENT_USER SERVER bench")
         self._load()
+        self._load_reads()
 
     def stop(self):
         self.pg_server.stop("immediate")
@@ -145,6 +161,23 @@ class Lab:
         self.end = self._majority_time()
         log(f"bench: loaded {self.hard_documents} hard inserts, {self.inserts} inserts and "
             f"{self.updates} updates in {time.monotonic() - started:.0f} s")
+
+    def _load_reads(self):
+        """What only the reads of collections need: indexes, the other side of a join, and tables."""
+        flights = self.mongo[DATABASE].flights
+        for field in ("flight", "tailnum", "time_hour"):
+            flights.create_index(field)
+        self._insert("orders", lambda n, rng: {"_id": n, "customer": rng.randrange(CUSTOMERS),
+                                               "price": rng.randrange(100000) / 100, "note": "x" * 100}, ORDERS)
+        self._insert("customers", lambda n, rng: {"_id": n, "name": f"customer {n}", "note": "y" * 100}, CUSTOMERS)
+        for table, collection, columns in TABLES:
+            self.pg.execute(sql.SQL("CREATE FOREIGN TABLE {} ({}) SERVER bench OPTIONS (database {}, collection {})")
+                            .format(sql.Identifier(table), sql.SQL(columns), sql.Literal(DATABASE),
+                                    sql.Literal(collection)))
+            self.pg.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+
+    def read_session(self):
+        return self.pg_server.connect(DATABASE)
 
     # ---- the tail ----
 
@@ -225,13 +258,27 @@ class Lab:
             find = {key: command[key] for key in ("filter", "hint") if key in command}
         else:
             find = {"filter": {"ts": {"$gt": after, "$lte": until}, "ns": f"{DATABASE}.{collection}"}}
-        return json_util.dumps({**find, "batchSize": BATCH_SIZE, "readConcern": {"level": "majority"}},
-                               json_options=json_util.CANONICAL_JSON_OPTIONS)
+        return command_json({"find": "oplog.rs", **find, "batchSize": BATCH_SIZE, "$db": "local"})
 
-    def drain(self, find):
-        done = subprocess.run([PROGRAMS / "bench_mongo", "drain", self.uri, find],
+    def drain(self, command, how="drain"):
+        done = subprocess.run([PROGRAMS / "bench_mongo", how, self.uri, command],
                               check=True, capture_output=True, text=True)
         return json.loads(done.stdout)
+
+    def ask_both(self, sql_text, questions, setup="SELECT"):
+        """The same questions to PostgreSQL and to libmongoc in turn.
+
+        questions: pairs of parameters and command.  Returns a pair of microseconds for each.
+        """
+        lines = "".join("".join(f"{value}\t" for value in values) + command_json(command) + "\n"
+                        for values, command in questions)
+        done = subprocess.run([PROGRAMS / "bench_query", self.uri, self.conninfo, setup, sql_text],
+                              input=lines, check=True, capture_output=True, text=True)
+        answers = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
+        for (_, command), (_, _, ours, theirs) in zip(questions, answers, strict=True):
+            if ours != theirs:
+                raise RuntimeError(f"{ours} rows of {sql_text}, but {theirs} of {command}")
+        return [answer[:2] for answer in answers]
 
     @contextlib.contextmanager
     def converter(self, find):

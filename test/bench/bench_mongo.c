@@ -3,10 +3,13 @@
  *		The driver's side of the comparisons: what a careful C program without
  *		mongo_tail takes for the same work.
  *
- *	bench_mongo drain URI FIND		run the find command FIND (Extended JSON) by
- *									a libmongoc cursor, to its end, and copy
- *									each document
- *	bench_mongo json URI FIND		keep the fields "o" and "o2" of each oplog
+ *	bench_mongo drain URI COMMAND	run COMMAND, a find or aggregate with "$db" in
+ *									Extended JSON, by a libmongoc cursor, to its
+ *									end, and copy each document
+ *	bench_mongo pipelined URI COMMAND	the same with each getMore sent before
+ *									the batch that came is looked at, which no
+ *									cursor of libmongoc's does: bench_pipeline.c
+ *	bench_mongo json URI COMMAND	keep the fields "o" and "o2" of each oplog
  *									entry, which are what changes() makes jsonb of;
  *									then, for each line on standard input, convert
  *									all of them by bson_as_relaxed_extended_json
@@ -26,6 +29,8 @@
 
 #include <mongoc/mongoc.h>
 
+#include "bench_common.h"
+
 typedef struct Totals
 {
 	uint64_t	documents;
@@ -33,9 +38,6 @@ typedef struct Totals
 	double		wall_s;
 	double		cpu_s;
 } Totals;
-
-/* What is done with each document. */
-typedef void (*Consumer) (const bson_t *document);
 
 static uint8_t sink[16 * 1024 * 1024 + 64 * 1024];
 
@@ -54,7 +56,7 @@ seconds(clockid_t clock)
 	return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
 }
 
-static void
+void
 die(const char *what, const char *why)
 {
 	fprintf(stderr, "bench_mongo: %s: %s\n", what, why);
@@ -123,56 +125,25 @@ keep(const bson_t *entry)
 	kept_entries++;
 }
 
-/* The options of the cursor that the find command describes. */
-static void
-cursor_options(const bson_t *find, bson_t *filter, bson_t *opts)
-{
-	bson_iter_t iter;
-
-	bson_init(opts);
-	if (!bson_iter_init(&iter, find))
-		die("find", "no document");
-	while (bson_iter_next(&iter))
-	{
-		const char *key = bson_iter_key(&iter);
-
-		if (strcmp(key, "filter") == 0)
-		{
-			const uint8_t *data;
-			uint32_t	len;
-
-			bson_iter_document(&iter, &len, &data);
-			bson_init_static(filter, data, len);
-		}
-		else if (strcmp(key, "batchSize") == 0 || strcmp(key, "hint") == 0 ||
-				 strcmp(key, "readConcern") == 0)
-			bson_append_iter(opts, NULL, -1, &iter);
-	}
-}
-
 static void
 read_all(const char *uri, const char *text, Consumer consume, Totals *totals)
 {
 	mongoc_client_t *client = mongoc_client_new(uri);
-	mongoc_collection_t *collection = mongoc_client_get_collection(client, "local", "oplog.rs");
+	mongoc_collection_t *collection;
 	mongoc_cursor_t *cursor;
 	bson_t		ping = BSON_INITIALIZER;
-	bson_t	   *find;
-	bson_t		filter = BSON_INITIALIZER;
-	bson_t		opts;
 	bson_error_t error;
 	const bson_t *document;
+	BenchCommand command;
 
-	find = bson_new_from_json((const uint8_t *) text, -1, &error);
-	if (find == NULL)
-		die("find", error.message);
-	cursor_options(find, &filter, &opts);
+	command_parse(&command, text);
+	collection = mongoc_client_get_collection(client, command.database, command.collection);
 	BSON_APPEND_INT32(&ping, "ping", 1);
 	if (!mongoc_client_command_simple(client, "admin", &ping, NULL, NULL, &error))
 		die("ping", error.message);
 
 	start(totals);
-	cursor = mongoc_collection_find_with_opts(collection, &filter, &opts, NULL);
+	cursor = command_open(&command, collection);
 	while (mongoc_cursor_next(cursor, &document))
 	{
 		consume(document);
@@ -187,8 +158,21 @@ read_all(const char *uri, const char *text, Consumer consume, Totals *totals)
 	mongoc_collection_destroy(collection);
 	mongoc_client_destroy(client);
 	bson_destroy(&ping);
-	bson_destroy(&opts);
-	bson_destroy(find);
+	command_free(&command);
+}
+
+static void
+read_pipelined(const char *uri, const char *text, Totals *totals)
+{
+	Pipeline   *pipeline;
+	BenchCommand command;
+
+	command_parse(&command, text);
+	pipeline = pipeline_connect(uri);
+	start(totals);
+	pipeline_read(pipeline, command.whole, command.database, command.collection, copy,
+				  &totals->documents, &totals->bytes);
+	stop(totals);
 }
 
 static void
@@ -227,9 +211,15 @@ main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 128 * 1024 * 1024);
 	mongoc_init();
+	mongoc_log_set_handler(NULL, NULL);
 	if (strcmp(what, "drain") == 0)
 	{
 		read_all(argv[2], argv[3], copy, &totals);
+		report(&totals);
+	}
+	else if (strcmp(what, "pipelined") == 0)
+	{
+		read_pipelined(argv[2], argv[3], &totals);
 		report(&totals);
 	}
 	else if (strcmp(what, "json") == 0)
@@ -244,7 +234,7 @@ main(int argc, char **argv)
 	}
 	else
 	{
-		fprintf(stderr, "usage: bench_mongo drain|json URI FIND\n");
+		fprintf(stderr, "usage: bench_mongo drain|pipelined|json URI COMMAND\n");
 		return 2;
 	}
 	mongoc_cleanup();

@@ -298,4 +298,5 @@ def documents_of_exact(pg, query, parameters):
 
 
 def explain(pg, query, parameters=None, options="VERBOSE, COSTS OFF"):
-    return "\n".join(r[0] for r in pg.execute(f"EXPLAIN ({options}) {query}", parameters))
+    """The plan; libbson 1 writes {  } what is { } since 2."""
+    return "\n".join(r[0] for r in pg.execute(f"EXPLAIN ({options}) {query}", parameters)).replace("{  }", "{ }")

@@ -35,7 +35,7 @@ def test_explain(pg, numbers):
     assert "MongoDB Documents: 1\n" in text and "MongoDB Commands: 1\n" in text, text
     assert "Reads Nothing: true" in explain(pg, "SELECT a FROM numbers WHERE a = ANY ('{NULL}'::int[])")
     pg.execute("SET mongo_tail.enable_pushdown = off")
-    assert 'MongoDB Query: { "find" : "numbers", "filter" : {  } }' in explain(pg, "SELECT a FROM numbers WHERE _id = 7")
+    assert 'MongoDB Query: { "find" : "numbers", "filter" : { } }' in explain(pg, "SELECT a FROM numbers WHERE _id = 7")
 
 
 def test_estimate(pg, numbers):

@@ -227,3 +227,47 @@ def test_alarm_of_another_session_does_not_disturb(world):
         call.join()
         assert call.error is None and call.rows == []
         assert call.ended - call.started > 0.9
+
+
+def test_no_cursor_is_left_open(world, thawed):
+    """Whoever stops reading the oplog takes the server's cursor along.
+
+    A cancel does not wait for a server that takes its time: such a cursor is left to MongoDB's own timeout.
+    """
+    postgres, mongod = world
+    with postgres.connect() as pg, mongod.client() as client:
+        def open_cursors():
+            return client.admin.command("serverStatus")["metrics"]["cursor"]["open"]["total"]
+
+        # A ring that begins after what is read; batches of which several do not fit into a socket.
+        for n in range(40):
+            client.d.big.insert_many({"text": "y" * 100_000} for _ in range(10))
+        pg.execute(START)
+        pg.execute("CREATE FOREIGN TABLE feed (position mongo_tail.position) SERVER m OPTIONS (relation 'changes')")
+        read = "SELECT FROM feed WHERE position > 'oldest'"
+        before = open_cursors()
+        most = 0
+        for n in range(10):
+            with pg.transaction():
+                cursor = pg.cursor("c")
+                cursor.execute(read)
+                cursor.fetchmany(6001 + n * 10)
+                most = max(most, open_cursors())
+                cursor.close()
+        assert most > before, "all was read before it could be stopped"
+        wait_until(lambda: open_cursors() <= before, what="the cursors of what was closed are closed")
+        cancelled = 0
+        for n in range(40):
+            pg.execute("BEGIN")
+            pg.execute(f"DECLARE c CURSOR FOR {read}")
+            pg.execute("FETCH c")
+            pg.execute(f"SET LOCAL statement_timeout = '{1 + n % 20}ms'")
+            try:
+                pg.execute("MOVE ALL IN c")
+            except errors.QueryCanceled:
+                cancelled += 1
+            pg.execute("ROLLBACK")
+        assert cancelled >= 10
+        print(f"{cancelled} reads cancelled, {open_cursors() - before} cursors left")
+        wait_until(lambda: open_cursors() <= before + cancelled // 3, what="most cursors of what was cancelled are closed")
+        pg.execute("DROP FOREIGN TABLE feed")

@@ -86,12 +86,14 @@ check-style:
 	@bash test/style/check_style.sh
 
 #: make bench            measure, print one table, write test/bench/results.tsv (10 minutes)
-bench: deps all build/bench/bench_mongo build/bench/bench_wait
+bench: deps all build/bench/bench_mongo build/bench/bench_wait build/bench/bench_query
 	@$(RUN_WITH) --postgres $(PYTHON) test/bench/run.py $(ARGS)
 
 # Optimized, as the extension is: what it is compared with deserves no less.
 PQ_CFLAGS = $(call system_headers,$(shell pkg-config --cflags libpq 2>/dev/null))
+build/bench/bench_mongo: test/bench/bench_command.c test/bench/bench_pipeline.c test/bench/bench_common.h
+build/bench/bench_query: test/bench/bench_command.c test/bench/bench_common.h
 build/bench/%: test/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror $(MONGOC_CFLAGS) $(PQ_CFLAGS) -o $@ $< \
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror $(MONGOC_CFLAGS) $(PQ_CFLAGS) -o $@ $(filter %.c,$^) \
 		$(MONGOC_LIBS) $(shell pkg-config --libs libpq) -pthread

@@ -1,0 +1,286 @@
+/*
+ * collection_index.c
+ *		Which index MongoDB would use for a find.
+ *
+ * MongoDB tries the indexes whose leading fields a filter bounds, and always
+ * prefers one to reading the collection; it is taken to choose the one by which
+ * it fetches least.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "optimizer/optimizer.h"
+
+#include "fdw/collection_index.h"
+#include "fdw/collection_shippable.h"
+
+typedef enum BoundKind
+{
+	BOUND_NONE,
+	BOUND_RANGE,
+	BOUND_NULL,					/* the field is null or missing */
+	BOUND_EQUAL,				/* to each of some values */
+	BOUND_POINT					/* to one value */
+} BoundKind;
+
+/* What a condition says of a path. */
+typedef struct Bound
+{
+	BoundKind	kind;
+	const MtCollectionColumn *column;
+	RestrictInfo *clause;
+} Bound;
+
+/* ---- bounds ---- */
+
+static BoundKind
+leaf_kind(const MtLeaf *leaf)
+{
+	switch (leaf->kind)
+	{
+		case MT_CONDITION_COMPARE:
+			return leaf->strategy == BTEqualStrategyNumber ? BOUND_POINT :
+				leaf->strategy == MT_NOT_EQUAL_STRATEGY ? BOUND_NONE : BOUND_RANGE;
+		case MT_CONDITION_ANY:
+			return BOUND_EQUAL;
+		case MT_CONDITION_NULL:
+			return BOUND_NULL;
+		default:
+			return BOUND_NONE;
+	}
+}
+
+static Bound *
+leaf_bound(const MtCollectionColumn *columns, List *condition, RestrictInfo *clause)
+{
+	MtLeaf		leaf = mt_condition_leaf(condition);
+	Bound	   *bound;
+
+	if (leaf_kind(&leaf) == BOUND_NONE)
+		return NULL;
+	bound = palloc(sizeof *bound);
+	bound->kind = leaf_kind(&leaf);
+	bound->column = &columns[leaf.column];
+	bound->clause = clause;
+	return bound;
+}
+
+/* One path that each arm of an OR bounds; NULL: there is none. */
+static Bound *
+or_bound(const MtCollectionColumn *columns, List *arms, RestrictInfo *clause)
+{
+	Bound	   *common = NULL;
+	ListCell   *cell;
+
+	foreach(cell, arms)
+	{
+		List	   *arm = lfirst(cell);
+		Bound	   *bound = IsA(arm, IntList) ? leaf_bound(columns, arm, clause) : NULL;
+
+		if (bound == NULL || (common != NULL && strcmp(bound->column->path, common->column->path) != 0))
+			return NULL;
+		if (common == NULL)
+			common = bound;
+		else if (common->kind == BOUND_NULL || bound->kind == BOUND_NULL)
+			common->kind = BOUND_NULL;
+		else if (common->kind == BOUND_RANGE || bound->kind == BOUND_RANGE)
+			common->kind = BOUND_RANGE;
+		else
+			common->kind = BOUND_EQUAL;
+	}
+	return common;
+}
+
+/* Append what a condition that must hold says. */
+static List *
+add_bounds(List *bounds, const MtCollectionColumn *columns, List *condition, RestrictInfo *clause)
+{
+	Bound	   *bound;
+	ListCell   *cell;
+
+	if (IsA(condition, IntList))
+		bound = leaf_bound(columns, condition, clause);
+	else if (intVal(linitial(condition)) == MT_CONDITION_OR)
+		bound = or_bound(columns, lsecond(condition), clause);
+	else
+	{
+		foreach(cell, (List *) lsecond(condition))
+			bounds = add_bounds(bounds, columns, lfirst(cell), clause);
+		return bounds;
+	}
+	return bound != NULL ? lappend(bounds, bound) : bounds;
+}
+
+/* ---- indexes ---- */
+
+/* Strings are compared by their bytes, which such an index has not. */
+static bool
+can_use(const MtCollectionIndex *index, const Bound *bound)
+{
+	return !(index->has_collation && bound->column->class == MT_COMPARE_TEXT) &&
+		!(index->is_sparse && bound->kind == BOUND_NULL);
+}
+
+static bool
+is_of_field(const MtCollectionIndex *index, const MtIndexField *field, const Bound *bound)
+{
+	const char *path = bound->column->path;
+	size_t		len = strlen(field->path);
+
+	if (!index->is_wildcard)
+		return strcmp(path, field->path) == 0;
+	return len == 0 || (strncmp(path, field->path, len) == 0 && (path[len] == '\0' || path[len] == '.'));
+}
+
+/*
+ * The clauses that an index's leading fields answer; NIL: MongoDB cannot use
+ * it.  *is_point: each of its fields is given one value.
+ */
+static List *
+index_clauses(const MtCollectionIndex *index, List *bounds, bool *is_point)
+{
+	List	   *clauses = NIL;
+	bool		is_equal = true;
+	ListCell   *cell;
+
+	*is_point = true;
+	for (int i = 0; i < index->n_fields && is_equal; i++)
+	{
+		BoundKind	kind = BOUND_NONE;
+		const char *path = NULL;	/* of a wildcard index, which has one at a time */
+
+		foreach(cell, bounds)
+		{
+			Bound	   *bound = lfirst(cell);
+
+			if (!can_use(index, bound) || !is_of_field(index, &index->fields[i], bound) ||
+				(index->fields[i].is_hashed && bound->kind < BOUND_EQUAL) ||
+				(path != NULL && strcmp(path, bound->column->path) != 0))
+				continue;
+			path = bound->column->path;
+			clauses = list_append_unique_ptr(clauses, bound->clause);
+			kind = Max(kind, bound->kind);
+		}
+		is_equal = kind >= BOUND_EQUAL;
+		*is_point = *is_point && kind == BOUND_POINT;
+	}
+	return clauses;
+}
+
+static void
+consider(PlannerInfo *root, RelOptInfo *baserel, const MtCollectionIndex *index, List *bounds, MtIndexUse *best)
+{
+	bool		is_point;
+	List	   *clauses = index_clauses(index, bounds, &is_point);
+	double		fraction;
+
+	if (clauses == NIL)
+		return;
+	fraction = clauselist_selectivity(root, clauses, (int) baserel->relid, JOIN_INNER, NULL);
+	if (best->is_used && best->fraction <= fraction)
+		return;
+	best->is_used = true;
+	best->fraction = fraction;
+	best->finds_one = index->is_unique && is_point;
+}
+
+/*
+ * An OR over several paths can be answered by as many indexes, if each arm has
+ * one.
+ */
+static bool
+arms_have_indexes(List *indexes, const MtCollectionColumn *columns, List *arms)
+{
+	ListCell   *cell;
+
+	foreach(cell, arms)
+	{
+		List	   *bounds = add_bounds(NIL, columns, lfirst(cell), NULL);
+		bool		has_index = false;
+		bool		is_point;
+		ListCell   *index;
+
+		foreach(index, indexes)
+			has_index = has_index || index_clauses(lfirst(index), bounds, &is_point) != NIL;
+		if (!has_index)
+			return false;
+	}
+	return true;
+}
+
+static void
+consider_or(PlannerInfo *root, RelOptInfo *baserel, List *indexes, const MtCollectionColumn *columns,
+			const MtShippedClause *shipped, MtIndexUse *best)
+{
+	double		fraction;
+
+	if (IsA(shipped->condition, IntList) || intVal(linitial(shipped->condition)) != MT_CONDITION_OR ||
+		!arms_have_indexes(indexes, columns, lsecond(shipped->condition)))
+		return;
+	fraction = clause_selectivity(root, (Node *) shipped->clause, (int) baserel->relid, JOIN_INNER, NULL);
+	if (best->is_used && best->fraction <= fraction)
+		return;
+	best->is_used = true;
+	best->fraction = fraction;
+	best->finds_one = false;
+}
+
+MtIndexUse
+mt_index_use(PlannerInfo *root, RelOptInfo *baserel, List *indexes, const MtCollectionColumn *columns,
+			 List *shipped)
+{
+	MtIndexUse	best = {false, 1, false};
+	List	   *bounds = NIL;
+	ListCell   *cell;
+
+	foreach(cell, shipped)
+	{
+		MtShippedClause *one = lfirst(cell);
+
+		bounds = add_bounds(bounds, columns, one->condition, one->clause);
+		consider_or(root, baserel, indexes, columns, one, &best);
+	}
+	foreach(cell, indexes)
+		consider(root, baserel, lfirst(cell), bounds, &best);
+	return best;
+}
+
+/* ---- uniqueness ---- */
+
+static IndexOptInfo *
+imagined_index(RelOptInfo *baserel, AttrNumber attribute)
+{
+	IndexOptInfo *index = makeNode(IndexOptInfo);
+
+	index->rel = baserel;
+	index->tuples = baserel->tuples;
+	index->ncolumns = index->nkeycolumns = 1;
+	index->indexkeys = palloc0(sizeof(int));
+	index->indexkeys[0] = attribute;
+	index->indexcollations = palloc0(sizeof(Oid));	/* all of no family: good for nothing */
+	index->opfamily = palloc0(sizeof(Oid));
+	index->opcintype = palloc0(sizeof(Oid));
+	index->canreturn = palloc0(sizeof(bool));
+	index->unique = true;
+	index->immediate = false;	/* so that no join is planned as if it held */
+	index->hypothetical = true;
+	return index;
+}
+
+void
+mt_index_show_unique(RelOptInfo *baserel, List *indexes, const MtCollectionColumn *columns)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		MtCollectionIndex *index = lfirst(cell);
+
+		if (!index->is_unique || index->n_fields != 1)
+			continue;
+		for (AttrNumber i = 0; i < baserel->max_attr; i++)
+			if (columns[i].name != NULL && !columns[i].is_whole &&
+				strcmp(columns[i].path, index->fields[0].path) == 0)
+				baserel->indexlist = lappend(baserel->indexlist, imagined_index(baserel, i + 1));
+	}
+}

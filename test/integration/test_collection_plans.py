@@ -1,0 +1,200 @@
+"""Which plan is chosen for collections: shapes of plans, never times."""
+
+import pytest
+from bson import ObjectId
+from psycopg import errors
+
+from harness.tails import Background, takes_at_most, wait_backend_waits
+
+MANY = 500_000
+
+
+@pytest.fixture(scope="module")
+def many(mongo, unused_name):
+    """The name of a database with a collection of half a million documents, made by MongoDB itself."""
+    name = unused_name("plans_")
+    database = mongo[name]
+    database.seed.insert_many([{"i": i} for i in range(MANY // 1000)])
+    database.seed.aggregate([
+        {"$project": {"j": {"$range": [0, 1000]}, "i": 1}}, {"$unwind": "$j"},
+        {"$project": {"_id": {"$add": [{"$multiply": ["$i", 1000]}, "$j"]}, "i": 1, "j": 1,
+                      "n": {"$add": [{"$multiply": ["$i", 1000]}, "$j"]},
+                      "code": {"$toString": {"$add": [{"$multiply": ["$i", 1000]}, "$j"]}},
+                      "plain": "$j", "sub.k": "$j", "pad": {"$literal": "x" * 100}}},
+        {"$out": "many"}])
+    many = database.many
+    many.create_index("j")
+    many.create_index("code", unique=True)
+    many.create_index([("i", 1), ("n", 1)], unique=True)
+    many.create_index("sub.k")
+    database.small.insert_many([{"_id": i, "n": i * 50, "code": str(i * 50)} for i in range(10)])
+    yield name
+    mongo.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def planned(pg_server, database, server, many):
+    """The schema of its tables, and local ones to join with; none is analyzed but the local ones."""
+    with pg_server.connect(database) as connection:
+        connection.execute("CREATE SCHEMA planned")
+        connection.execute(f"IMPORT FOREIGN SCHEMA {many} FROM SERVER {server} INTO planned OPTIONS (flatten 'true')")
+        for name, rows in (("ten", 10), ("fifty_thousand", 50_000)):
+            connection.execute(f"CREATE TABLE planned.{name} AS SELECT g * 7 % {MANY} AS n, (g * 7)::text COLLATE \"C\" AS code "
+                               f"FROM generate_series(1, {rows}) g")
+            connection.execute(f"ANALYZE planned.{name}")
+    return "planned"
+
+
+@pytest.fixture
+def session(pg, planned):
+    pg.execute(f"SET search_path = {planned}")
+    pg.execute("SET jit = off")
+    return pg
+
+
+def plan(connection, query):
+    return connection.execute("EXPLAIN (FORMAT JSON) " + query).fetchone()[0][0]["Plan"]
+
+
+def nodes(tree):
+    yield tree
+    for child in tree.get("Plans", []):
+        yield from nodes(child)
+
+
+def foreign(tree, table="many"):
+    return next(n for n in nodes(tree) if n["Node Type"] == "Foreign Scan" and n.get("Relation Name") == table)
+
+
+def shape(tree):
+    return [n["Node Type"] for n in nodes(tree)]
+
+
+def cost(connection, where):
+    return foreign(plan(connection, f"SELECT * FROM many WHERE {where}"))["Total Cost"]
+
+
+def test_rows_without_analyze(session):
+    """The count is MongoDB's, and a unique index says that a value stands in one document."""
+    for where, least, most in (("true", MANY, MANY), ("_id = 5", 1, 1), ("code = '5'", 1, 1), ("_id IN (1, 2, 3)", 3, 3),
+                               ("i = 5 AND n = 5005", 1, 1), ("j = 5", 100, 10_000), ("plain = 5", 100, 10_000)):
+        rows = plan(session, f"SELECT * FROM many WHERE {where}")["Plan Rows"]
+        assert least <= rows <= most, (where, rows)
+
+
+def test_an_index_makes_a_condition_cheap(session):
+    whole = cost(session, "true")
+    unindexed = cost(session, "plain = 5")
+    for where in ("_id = 5", "code = '5'", "j = 5", "i = 5", "i = 5 AND n > 7", "sub_k = 5", "_id IN (1, 2, 3)",
+                  "j = 5 OR code = '7'", "j IN (5, 7) OR j IS NULL", "_id BETWEEN 5 AND 7"):
+        assert cost(session, where) < unindexed / 4, where
+    assert cost(session, "_id = 5") < cost(session, "j = 5")
+    # the second field of an index is none of its own; an arm without an index reads all
+    for where in ("n = 5", "plain = 5", "j = 5 OR plain = 7", "j <> 5", "sub_k IS NOT NULL"):
+        assert cost(session, where) > whole / 5, where
+
+
+def test_special_indexes(session, mongo, many, server):
+    kinds = mongo[many].kinds
+    kinds.insert_many([{"_id": n, "part": n, "sparse": n, "hash": n, "hidden": n, "folded": str(n), "any": {"x": n}, "bare": n}
+                       for n in range(20_000)])
+    kinds.create_index("part", partialFilterExpression={"part": {"$gt": 10}})
+    kinds.create_index("sparse", sparse=True)
+    kinds.create_index([("hash", "hashed")])
+    kinds.create_index("hidden", hidden=True)
+    kinds.create_index("folded", collation={"locale": "fr", "strength": 1})
+    kinds.create_index([("any.$**", 1)])
+    session.execute(f"IMPORT FOREIGN SCHEMA {many} LIMIT TO (kinds) FROM SERVER {server} INTO planned OPTIONS (flatten 'true')")
+
+    def price(where):
+        return foreign(plan(session, f"SELECT * FROM kinds WHERE {where}"), "kinds")["Total Cost"]
+    bare = price("bare = 5")
+    for where in ("sparse = 5", "hash = 5", "any_x = 5"):
+        assert price(where) < bare / 2, where
+    for where in ("part = 5", "sparse IS NULL", "hash > 5", "hidden = 5", "folded = '5'"):
+        assert price(where) > bare / 2, where
+    session.execute("DROP FOREIGN TABLE kinds")
+
+
+def test_join_by_index_or_hash(session):
+    """Ten rows look up ten documents; fifty thousand read the collection once."""
+    for column in ("n", "code"):
+        inner = "_id" if column == "n" else "code"
+        few = plan(session, f"SELECT * FROM ten v JOIN many m ON m.{inner} = v.{column}")
+        assert "Nested Loop" in shape(few) and "Hash Join" not in shape(few), few
+        assert foreign(few)["Plan Rows"] == 1
+        assert few["Plan Rows"] == 10
+        lot = plan(session, f"SELECT * FROM fifty_thousand v JOIN many m ON m.{inner} = v.{column}")
+        assert "Nested Loop" not in shape(lot), lot
+        assert lot["Plan Rows"] == 50_000
+    assert session.execute("SELECT count(*) FROM ten v JOIN many m ON m.code = v.code").fetchone() == (10,)
+    # without an index even ten rows are not worth ten readings of the collection
+    assert "Nested Loop" not in shape(plan(session, "SELECT * FROM ten v JOIN many m ON m.plain = v.n"))
+
+
+def test_join_of_two_collections(session):
+    assert "Nested Loop" in shape(plan(session, "SELECT * FROM small s JOIN many m ON m._id = s.n"))
+
+
+def test_uniqueness_is_only_an_estimate(session, mongo, many, server):
+    """A unique index of MongoDB's may hold values that are one here; no join may stop at the first."""
+    both = mongo[many].both
+    both.create_index("u", unique=True)
+    both.insert_many([{"_id": 1, "u": "65a1b2c3d4e5f60718293a4b"}, {"_id": 2, "u": ObjectId("65a1b2c3d4e5f60718293a4b")}])
+    session.execute(f"""CREATE FOREIGN TABLE both_sides (_id integer, u text) SERVER {server}
+        OPTIONS (database '{many}', collection 'both')""")
+    for method in ("hashjoin", "mergejoin", "nestloop"):
+        for other in ("hashjoin", "mergejoin", "nestloop"):
+            session.execute(f"SET enable_{other} = {'on' if other == method else 'off'}")
+        assert session.execute("SELECT count(*) FROM both_sides a JOIN both_sides b ON a.u = b.u").fetchone() == (4,), method
+    session.execute("RESET ALL")
+    session.execute("DROP FOREIGN TABLE planned.both_sides")
+
+
+def test_cost_options(session, server):
+    cheap = cost(session, "_id = 5")
+    session.execute(f"ALTER SERVER {server} OPTIONS (ADD fdw_startup_cost '5000', ADD fdw_tuple_cost '7')")
+    try:
+        assert 4900 < cost(session, "_id = 5") - cheap < 5100
+        assert cost(session, "true") > 7 * MANY
+        few = plan(session, "SELECT * FROM ten v JOIN many m ON m._id = v.n")
+        assert "Nested Loop" in shape(few)
+    finally:
+        session.execute(f"ALTER SERVER {server} OPTIONS (DROP fdw_startup_cost, DROP fdw_tuple_cost)")
+
+
+def test_width_of_whole_documents(session, mongo, many, server):
+    mongo[many].fat.insert_many([{"_id": n, "pad": "x" * 20_000} for n in range(20)])
+    session.execute(f"""CREATE FOREIGN TABLE fat (_id integer, d jsonb OPTIONS (field '$')) SERVER {server}
+        OPTIONS (database '{many}', collection 'fat')""")
+    assert 20_000 < plan(session, "SELECT * FROM fat")["Plan Width"] < 21_000
+    assert plan(session, "SELECT _id FROM fat")["Plan Width"] == 4
+    session.execute("DROP FOREIGN TABLE fat")
+
+
+def test_planning_without_a_server(pg, new_server, unused_name):
+    """A plan is made without MongoDB; only running it fails."""
+    name = new_server(pg, unused_name("nowhere_"), "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")
+    pg.execute(f"CREATE FOREIGN TABLE absent (_id integer) SERVER {name} OPTIONS (database 'd')")
+    assert plan(pg, "SELECT * FROM absent WHERE _id = 5")["Node Type"] == "Foreign Scan"
+    with pytest.raises(errors.SqlclientUnableToEstablishSqlconnection):
+        pg.execute("SELECT * FROM absent")
+    pg.execute(f"DROP SERVER {name} CASCADE")
+
+
+def test_cancel_planning_while_mongod_stands_still(pg, connect, make_mongo, new_server, unused_name):
+    mongod = make_mongo()
+    name = new_server(pg, unused_name("frozen_"), mongod.uri)
+    pg.execute(f"CREATE FOREIGN TABLE frozen (_id integer) SERVER {name} OPTIONS (database 'd')")
+    other = connect()
+    mongod.sigstop()
+    try:
+        planning = Background(pg, "EXPLAIN SELECT * FROM frozen WHERE _id = 5")
+        wait_backend_waits(other, pg.info.backend_pid)
+        with takes_at_most(0.5, "cancelling a plan"):
+            pg.cancel()
+            assert isinstance(planning.join().error, errors.QueryCanceled)
+    finally:
+        mongod.sigcont()
+    assert plan(pg, "SELECT * FROM frozen WHERE _id = 5")["Node Type"] == "Foreign Scan"
+    pg.execute(f"DROP SERVER {name} CASCADE")
