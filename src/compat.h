@@ -31,10 +31,12 @@
 #define mt_compat_server_aclcheck(oid, role, mode) object_aclcheck(ForeignServerRelationId, oid, role, mode)
 #define mt_compat_database_aclcheck(oid, role, mode) object_aclcheck(DatabaseRelationId, oid, role, mode)
 #define mt_compat_database_ownercheck(oid, role) object_ownercheck(DatabaseRelationId, oid, role)
+#define mt_compat_namespace_aclcheck(oid, role, mode) object_aclcheck(NamespaceRelationId, oid, role, mode)
 #else
 #define mt_compat_server_aclcheck(oid, role, mode) pg_foreign_server_aclcheck(oid, role, mode)
 #define mt_compat_database_aclcheck(oid, role, mode) pg_database_aclcheck(oid, role, mode)
 #define mt_compat_database_ownercheck(oid, role) pg_database_ownercheck(oid, role)
+#define mt_compat_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck(oid, role, mode)
 #endif
 
 /* A type's input function that reports what it does not read; before 16 it can
@@ -79,12 +81,44 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL)
 #endif
 
+/* A path of an upper relation: the same. */
+#if PG_VERSION_NUM >= 180000
+#define mt_compat_upper_path(root, rel, target, rows, startup, total, keys, outer, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, keys, outer, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define mt_compat_upper_path(root, rel, target, rows, startup, total, keys, outer, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, keys, outer, NIL, private)
+#else
+#define mt_compat_upper_path(root, rel, target, rows, startup, total, keys, outer, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, keys, outer, private)
+#endif
+
+/* GROUP BY and DISTINCT without what is redundant, which is found out since 16
+ * and 17; pathkeys are made of these. */
+#if PG_VERSION_NUM >= 160000
+#define mt_compat_group_clause(root) ((root)->processed_groupClause)
+#else
+#define mt_compat_group_clause(root) ((root)->parse->groupClause)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define mt_compat_distinct_clause(root) ((root)->processed_distinctClause)
+#else
+#define mt_compat_distinct_clause(root) ((root)->parse->distinctClause)
+#endif
+
 /* A pathkey named its direction by a strategy of btree until 18. */
 #if PG_VERSION_NUM >= 180000
 #define mt_compat_pathkey_ascends(key) ((key)->pk_cmptype == COMPARE_LT)
 #else
 #include "access/stratnum.h"
 #define mt_compat_pathkey_ascends(key) ((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
+/* The base relations that a foreign scan stands for, outer joins left out. */
+#if PG_VERSION_NUM >= 160000
+#define mt_compat_base_relids(plan) ((plan)->fs_base_relids)
+#else
+#define mt_compat_base_relids(plan) ((plan)->fs_relids)
 #endif
 
 /* Whom a scan's rights are checked as, InvalidOid for the current user: a field
@@ -94,7 +128,8 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 #define mt_compat_check_as_user(node) (((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)
 #else
 #define mt_compat_check_as_user(node) \
-	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+	(exec_rt_fetch((Index) bms_next_member(((ForeignScan *) (node)->ss.ps.plan)->fs_relids, -1), \
+				   (node)->ss.ps.state)->checkAsUser)
 #endif
 
 /* EXPLAIN's declarations moved in 18. */

@@ -252,11 +252,10 @@ open_cursor(MtCollectionReader *reader, MtFindCursorOptions *options, MtMongoErr
 	return false;
 }
 
-void
-mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
+static bool
+run(MtCollectionReader *reader, MtSlice command, MtMongoError *error)
 {
 	MtFindCursorOptions options;
-	MtMongoError error;
 	instr_time	start;
 	bool		ok;
 
@@ -273,11 +272,44 @@ mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
 	options.allow_disk_use = reader->options->allow_disk_use == MT_SWITCH_DEFAULT ? 0 :
 		reader->options->allow_disk_use == MT_SWITCH_ON ? 1 : -1;
 	INSTR_TIME_SET_CURRENT(start);
-	ok = open_cursor(reader, &options, &error);
+	ok = open_cursor(reader, &options, error);
 	count_wait(reader, start);
-	if (!ok)
+	if (ok)
+		reader->counts.commands++;
+	return ok;
+}
+
+void
+mt_collection_reader_run(MtCollectionReader *reader, MtSlice command)
+{
+	MtMongoError error;
+
+	if (!run(reader, command, &error))
 		raise_error(reader, &error);
-	reader->counts.commands++;
+}
+
+/*
+ * Expressions fail by TypeMismatch, by ExceededMemoryLimit, or by a number that
+ * stands for the line of MongoDB's source and begins where the codes of other
+ * errors end; but for those of elections, which read likewise.
+ */
+static bool
+is_of_expression(const MtMongoError *error)
+{
+	return error->from_server && !error->interrupted && !error->network && !error->resumable &&
+		(error->code == 14 || error->code == 146 || error->code == 292 || error->code > 14000);
+}
+
+bool
+mt_collection_reader_try(MtCollectionReader *reader, MtSlice command)
+{
+	MtMongoError error;
+
+	if (run(reader, command, &error))
+		return true;
+	if (!is_of_expression(&error))
+		raise_error(reader, &error);
+	return false;
 }
 
 /* False: the cursor is at its end. */

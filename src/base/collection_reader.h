@@ -36,6 +36,12 @@ extern MtCollectionReader *mt_collection_reader_create(const MtCollectionName *n
 /* Run a find or aggregate (see MtFindCursorOptions), which ends what is under way. */
 extern void mt_collection_reader_run(MtCollectionReader *reader, MtSlice command);
 
+/*
+ * The same, but false when MongoDB cannot evaluate an expression of the command
+ * on some document.
+ */
+extern bool mt_collection_reader_try(MtCollectionReader *reader, MtSlice command);
+
 /* The next document, valid until the next call; false: no more.  Throws on
  * every error of the cursor. */
 extern bool mt_collection_reader_next(MtCollectionReader *reader, MtSlice *document);

@@ -198,6 +198,16 @@ find_option(const char *name, Oid catalog)
 	return NULL;
 }
 
+/* NULL: none of these. */
+static const Word *
+find_word(const Word *words, const char *text)
+{
+	for (const Word *word = words; word->text != NULL; word++)
+		if (strcmp(word->text, text) == 0)
+			return word;
+	return NULL;
+}
+
 static void
 unknown_option(const char *name, Oid catalog)
 {
@@ -240,6 +250,7 @@ check_uri(const Option *option, const char *value)
 {
 	MtMongoError error;
 	char		mechanism[64];
+	char		level[64];
 	bool		has_credentials;
 
 	if (!mt_uri_check(value, &has_credentials, &error))
@@ -258,6 +269,13 @@ check_uri(const Option *option, const char *value)
 				 errmsg("invalid value for option \"%s\"", option->name),
 				 errdetail("The uri names the authentication mechanism %s.", mechanism),
 				 errhint("Set option \"auth_mechanism\" of the user mapping instead.")));
+	if (mt_uri_read_concern(value, level, sizeof(level)) && find_word(read_concerns, level) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", option->name),
+				 errdetail("The uri names the read concern \"%s\".", level),
+				 errhint("It can be majority, local, available or linearizable; "
+						 "for snapshots there is option \"read_consistency\".")));
 	if (mt_uri_names_files(value))
 		require_file_privilege(option);
 }
@@ -323,11 +341,11 @@ parse_cost(const Option *option, const char *value)
 static int
 parse_word(const Option *option, const char *value)
 {
+	const Word *known = find_word(option->words, value);
 	StringInfoData hint;
 
-	for (const Word *word = option->words; word->text != NULL; word++)
-		if (strcmp(word->text, value) == 0)
-			return word->value;
+	if (known != NULL)
+		return known->value;
 	initStringInfo(&hint);
 	for (const Word *word = option->words; word->text != NULL; word++)
 		appendStringInfo(&hint, "%s\"%s\"",
@@ -606,6 +624,16 @@ mt_options_pushdown(const MtTableOptions *table)
 	return result;
 }
 
+/* What the uri says, else what MongoDB's cluster has agreed on. */
+static MtReadConcern
+default_read_concern(const char *uri)
+{
+	char		level[64];
+	const Word *word = mt_uri_read_concern(uri, level, sizeof(level)) ? find_word(read_concerns, level) : NULL;
+
+	return word != NULL ? (MtReadConcern) word->value : MT_READ_CONCERN_MAJORITY;
+}
+
 MtReadOptions *
 mt_options_read(const MtTableOptions *table)
 {
@@ -615,7 +643,7 @@ mt_options_read(const MtTableOptions *table)
 #define GIVEN(name, otherwise) \
 	(table->name != 0 ? table->name : server->name != 0 ? server->name : (otherwise))
 	result->batch_size = GIVEN(batch_size, 0);
-	result->read_concern = GIVEN(read_concern, MT_READ_CONCERN_MAJORITY);
+	result->read_concern = GIVEN(read_concern, default_read_concern(server->uri));
 	result->read_preference = GIVEN(read_preference, MT_READ_AS_URI);
 	result->read_consistency = GIVEN(read_consistency, MT_CONSISTENCY_CURSOR);
 #undef GIVEN

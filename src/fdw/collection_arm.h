@@ -27,6 +27,8 @@
 #define MT_UUID_OLD			3
 #define MT_UUID_STANDARD	4
 
+#define MT_MS_PER_DAY		(SECS_PER_DAY * 1000)
+
 /* Dates that a timestamp holds. */
 #define MT_EPOCH_MS			((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (SECS_PER_DAY * 1000))
 #define MT_LEAST_DATE_MS	(MIN_TIMESTAMP / 1000 + MT_EPOCH_MS)
@@ -37,7 +39,9 @@ typedef enum MtExpressionGuard
 {
 	MT_EXPRESSION_NONE,
 	MT_EXPRESSION_IS_DOUBLE,	/* a double holds the number exactly */
-	MT_EXPRESSION_IS_MIDNIGHT	/* a date without time of day */
+	MT_EXPRESSION_IS_MIDNIGHT,	/* a date without time of day */
+	MT_EXPRESSION_DIGITS_MATCH, /* an ObjectId's digits match expression_regex */
+	MT_EXPRESSION_DIGITS_DIFFER
 } MtExpressionGuard;
 
 /* All that is set must hold. */
@@ -47,6 +51,7 @@ typedef struct MtGuard
 	bool		is_integral;	/* without fraction, and in the range of int64 */
 	const char *regex;
 	MtExpressionGuard expression;
+	const char *expression_regex;
 } MtGuard;
 
 typedef struct MtArm
@@ -56,7 +61,7 @@ typedef struct MtArm
 	bool		lower_is_open;
 	const MtPoint *upper;
 	bool		upper_is_open;
-	List	   *points;			/* of MtPoint: one of these */
+	List	   *points;			/* of MtPoint: one of these; regular expressions are matched */
 	List	   *excluded;		/* of MtPoint: none of these */
 	const char *type;			/* this, by MongoDB's name */
 
@@ -90,10 +95,17 @@ extern void mt_typed_arms(const MtCollectionColumn *column, MtArms *arms);
 /* json and jsonb: the typed form is whatever is not null */
 extern bool mt_column_reads_everything(const MtCollectionColumn *column);
 
-/* The n of varchar(n), or MT_NO_LIMIT. */
+/* An enum's labels, as a list of oids of pg_enum, and the text of one in UTF-8. */
+extern List *mt_column_labels(const MtCollectionColumn *column);
+extern char *mt_label_text(Oid label);
+
+/* Add to an arm of equality what reads as a text. */
+extern void mt_add_text_points(char *text, MtArms *arms);
+
+/* The n of varchar(n) and char(n), or MT_NO_LIMIT. */
 extern int	mt_column_characters(const MtCollectionColumn *column);
 
-/* What the milliseconds of a timestamp's date must be a multiple of. */
+/* What the milliseconds of a date or timestamp must be a multiple of. */
 extern int	mt_column_date_unit_ms(const MtCollectionColumn *column);
 
 extern int64 mt_column_least_integer(const MtCollectionColumn *column);
@@ -102,6 +114,23 @@ extern int64 mt_column_greatest_integer(const MtCollectionColumn *column);
 extern MtPoint *mt_uuid_point(uint8 subtype, const char *bytes);
 
 /* ---- collection_compare.c: what compares with a value of a type that collection_shippable.c takes ---- */
+
+/* Of a range's strategy */
+extern bool mt_is_less(int strategy);
+extern bool mt_is_open(int strategy);
+extern void mt_bound_arm(MtArm *arm, int strategy, const MtPoint *point, bool open);
+
+/* The arm of an equality for fields of these types, NULL: of any. */
+extern MtArm *mt_equality_arm(MtArms *arms, const char *const *types);
+extern void mt_add_equal_point(MtArms *arms, const char *const *types, MtPoint *point);
+
+extern const char *const mt_double_types[MT_MAX_TYPES];
+extern const char *const mt_other_number_types[MT_MAX_TYPES];
+
+/* collection_number.c */
+extern void mt_add_equal_number(const MtCollectionColumn *column, Oid type, Datum value, bool exact, MtArms *arms);
+extern void mt_compare_numbers(const MtCollectionColumn *column, Oid type, Datum value, int strategy, bool exact,
+							   MtArms *arms);
 
 /* Add the points that are equal to a value to arms of equality. */
 extern void mt_add_equality(const MtCollectionColumn *column, Oid type, Datum value, bool exact, MtArms *arms);
@@ -112,5 +141,11 @@ extern void mt_comparison_arms(const MtCollectionColumn *column, Oid type, Datum
 
 /* What remains of the column's values without those of arms of equality. */
 extern void mt_exclusion_arms(const MtCollectionColumn *column, const MtArms *equality, bool exact, MtArms *arms);
+
+/* ---- collection_like.c ---- */
+
+/* column LIKE value and its like, by strategy; false: that cannot be said, which
+ * in the exact form is an error where it is one to PostgreSQL. */
+extern bool mt_like_arms(const MtCollectionColumn *column, Datum value, int strategy, bool exact, MtArms *arms);
 
 #endif							/* MT_COLLECTION_ARM_H */

@@ -16,6 +16,9 @@
 
 #define WHOLE_DOCUMENT "$"
 
+/* The longest char(n) that is compared in MongoDB. */
+#define MAX_PADDED_CHARACTERS 64
+
 static const struct
 {
 	Oid			type;
@@ -30,6 +33,7 @@ static const struct
 	{NUMERICOID, MT_COMPARE_NUMERIC},
 	{TEXTOID, MT_COMPARE_TEXT},
 	{VARCHAROID, MT_COMPARE_TEXT},
+	{BPCHAROID, MT_COMPARE_BPCHAR},
 	{BOOLOID, MT_COMPARE_BOOL},
 	{TIMESTAMPTZOID, MT_COMPARE_TIMESTAMP},
 	{TIMESTAMPOID, MT_COMPARE_TIMESTAMP},
@@ -37,15 +41,36 @@ static const struct
 	{UUIDOID, MT_COMPARE_UUID},
 };
 
-/* In other encodings = and < of PostgreSQL are not those of UTF-8's bytes. */
+static bool
+is_text(MtCompareClass class)
+{
+	return class == MT_COMPARE_TEXT || class == MT_COMPARE_BPCHAR || class == MT_COMPARE_ENUM;
+}
+
 static MtCompareClass
-class_of(Oid type)
+find_class(Oid type)
 {
 	for (size_t i = 0; i < lengthof(classes); i++)
 		if (classes[i].type == type)
-			return classes[i].class == MT_COMPARE_TEXT && GetDatabaseEncoding() != PG_UTF8 ?
-				MT_COMPARE_NONE : classes[i].class;
-	return type == mt_objectid_type() ? MT_COMPARE_OBJECTID : MT_COMPARE_NONE;
+			return classes[i].class;
+	if (type == mt_objectid_type())
+		return MT_COMPARE_OBJECTID;
+	return get_typtype(type) == TYPTYPE_ENUM ? MT_COMPARE_ENUM : MT_COMPARE_NONE;
+}
+
+/*
+ * In other encodings = and < of PostgreSQL are not those of UTF-8's bytes.  A
+ * char(n) is compared with as many texts as it has room for spaces.
+ */
+static MtCompareClass
+class_of(Oid type, int32 typmod)
+{
+	MtCompareClass class = find_class(type);
+
+	if ((is_text(class) && GetDatabaseEncoding() != PG_UTF8) ||
+		(class == MT_COMPARE_BPCHAR && (typmod < VARHDRSZ || typmod - VARHDRSZ > MAX_PADDED_CHARACTERS)))
+		return MT_COMPARE_NONE;
+	return class;
 }
 
 static char *
@@ -111,7 +136,7 @@ mt_collection_columns(Relation relation, const MtTableOptions *table)
 		column->null_on_mismatch = reads_null(options->on_mismatch, table->on_mismatch, server->on_mismatch);
 		column->base_typmod = column->typmod;
 		column->base_type = getBaseTypeAndTypmod(column->type, &column->base_typmod);
-		column->class = class_of(column->base_type);
+		column->class = class_of(column->base_type, column->base_typmod);
 		examine_path(column);
 	}
 	return columns;

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
@@ -24,14 +23,13 @@
 /* More values of IN than that surely exceed it. */
 #define MAX_VALUES			(1024 * 1024)
 
-#define MS_PER_DAY			(INT64CONST(1000) * SECS_PER_DAY)
-
 /* What became of a condition. */
 typedef enum Sent
 {
 	SENT,						/* it is in the buffer */
 	ALWAYS,						/* every row passes, or (a superset) perhaps; nothing is written */
-	NEVER						/* no row can pass; nothing is written */
+	NEVER,						/* no row can pass; nothing is written */
+	CUT							/* it cannot be said, or is too long */
 } Sent;
 
 typedef struct Deparser
@@ -40,7 +38,7 @@ typedef struct Deparser
 	const MtFilterValue *values;
 	StringInfo	buffer;
 	bool		compares_text;
-	bool		is_cut;			/* a condition was too long to be sent */
+	bool		is_cut;			/* a condition that must be exact was too long to be sent */
 } Deparser;
 
 /* ---- guards: each writes elements of a document ---- */
@@ -115,11 +113,11 @@ put_no_arrays_above(StringInfo buffer, const MtCollectionColumn *column)
 		put_array_test(buffer, parent, false);
 }
 
-/* {$convert: {input: path, to: type, onError: null, onNull: null}} */
+/* name: {$convert: {input: path, to: type, onError: null, onNull: null}} */
 static void
-put_conversion(StringInfo buffer, int index, const char *path, const char *type)
+put_conversion(StringInfo buffer, const char *name, const char *path, const char *type)
 {
-	int			element = mt_build_begin_indexed(buffer, index);
+	int			element = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
 	int			convert = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$convert");
 
 	mt_build_text(buffer, "input", path);
@@ -130,35 +128,70 @@ put_conversion(StringInfo buffer, int index, const char *path, const char *type)
 	mt_build_end(buffer, element);
 }
 
-/* {$expr: {$eq: [a conversion, or what is left of one, and what it must be]}} */
+/* {$eq: [its conversion to a double, it]} */
 static void
-put_expression(StringInfo buffer, const MtCollectionColumn *column, MtExpressionGuard guard)
+put_is_double(StringInfo buffer, const char *path)
+{
+	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
+
+	put_conversion(buffer, "0", path, "double");
+	mt_build_text(buffer, "1", path);
+	mt_build_end(buffer, equal);
+}
+
+/* {$eq: [{$mod: [its milliseconds, a day's]}, 0]} */
+static void
+put_is_midnight(StringInfo buffer, const char *path)
+{
+	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
+	int			element = mt_build_begin_indexed(buffer, 0);
+	int			modulo = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$mod");
+	MtPoint		point = {.type = MT_BSON_INT64, .integer = MT_MS_PER_DAY};
+
+	put_conversion(buffer, "0", path, "long");
+	mt_point_put_indexed(buffer, 1, &point);
+	mt_build_end(buffer, modulo);
+	mt_build_end(buffer, element);
+	point.integer = 0;
+	mt_point_put_indexed(buffer, 1, &point);
+	mt_build_end(buffer, equal);
+}
+
+/* {$eq: [{$regexMatch: its digits}, wanted]} */
+static void
+put_digits_match(StringInfo buffer, const char *path, const char *regex, bool wanted)
+{
+	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
+	int			element = mt_build_begin_indexed(buffer, 0);
+	int			match = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$regexMatch");
+	MtPoint		point = {.type = MT_BSON_BOOL, .integer = wanted};
+
+	put_conversion(buffer, "input", path, "string");
+	put_regex(buffer, "regex", regex);
+	mt_build_end(buffer, match);
+	mt_build_end(buffer, element);
+	mt_point_put_indexed(buffer, 1, &point);
+	mt_build_end(buffer, equal);
+}
+
+static void
+put_expression(StringInfo buffer, const MtCollectionColumn *column, const MtGuard *guard)
 {
 	char	   *path = psprintf("$%s", column->path);
 	int			expression = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$expr");
-	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
-	int			element;
-	int			modulo;
-	MtPoint		point = {.type = MT_BSON_INT64};
 
-	if (guard == MT_EXPRESSION_IS_DOUBLE)
+	switch (guard->expression)
 	{
-		put_conversion(buffer, 0, path, "double");
-		mt_build_text(buffer, "1", path);
+		case MT_EXPRESSION_IS_DOUBLE:
+			put_is_double(buffer, path);
+			break;
+		case MT_EXPRESSION_IS_MIDNIGHT:
+			put_is_midnight(buffer, path);
+			break;
+		default:
+			put_digits_match(buffer, path, guard->expression_regex, guard->expression == MT_EXPRESSION_DIGITS_MATCH);
+			break;
 	}
-	else
-	{
-		element = mt_build_begin_indexed(buffer, 0);
-		modulo = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$mod");
-		put_conversion(buffer, 0, path, "long");
-		point.integer = MS_PER_DAY;
-		mt_point_put_indexed(buffer, 1, &point);
-		mt_build_end(buffer, modulo);
-		mt_build_end(buffer, element);
-		point.integer = 0;
-		mt_point_put_indexed(buffer, 1, &point);
-	}
-	mt_build_end(buffer, equal);
 	mt_build_end(buffer, expression);
 }
 
@@ -190,7 +223,7 @@ put_guards(StringInfo buffer, const MtCollectionColumn *column, const MtArm *arm
 		put_guard_operators(buffer, &arm->guards[i]);
 		mt_build_end(buffer, field);
 		if (arm->guards[i].expression != MT_EXPRESSION_NONE)
-			put_expression(buffer, column, arm->guards[i].expression);
+			put_expression(buffer, column, &arm->guards[i]);
 		mt_build_end(buffer, element);
 	}
 	mt_build_end(buffer, either);
@@ -198,7 +231,7 @@ put_guards(StringInfo buffer, const MtCollectionColumn *column, const MtArm *arm
 
 /* ---- arms ---- */
 
-/* One point by one operator, several by another. */
+/* One point by one operator, several by another, which also takes regular expressions. */
 static void
 put_points(StringInfo buffer, const char *one, const char *several, const List *points)
 {
@@ -206,7 +239,7 @@ put_points(StringInfo buffer, const char *one, const char *several, const List *
 	int			n = 0;
 	ListCell   *cell;
 
-	if (list_length(points) == 1)
+	if (list_length(points) == 1 && ((const MtPoint *) linitial(points))->type != MT_BSON_REGEX)
 	{
 		mt_point_put(buffer, one, linitial(points));
 		return;
@@ -270,7 +303,7 @@ put_exact_arm(StringInfo buffer, const MtCollectionColumn *column, const MtArm *
 		put_no_array(buffer);
 	mt_build_end(buffer, field);
 	if (arm->n_guards == 1 && arm->guards[0].expression != MT_EXPRESSION_NONE)
-		put_expression(buffer, column, arm->guards[0].expression);
+		put_expression(buffer, column, &arm->guards[0]);
 	if (arm->n_guards > 1)
 		put_guards(buffer, column, arm);
 }
@@ -400,7 +433,8 @@ put_null(StringInfo buffer, const MtCollectionColumn *column, bool exact)
 	}
 	neither = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$nor");
 	element = mt_build_begin_indexed(buffer, 0);
-	(void) put_not_null(buffer, column, true);
+	if (put_not_null(buffer, column, true) == NEVER)
+		return ALWAYS;
 	mt_build_end(buffer, element);
 	mt_build_end(buffer, neither);
 	return SENT;
@@ -415,101 +449,209 @@ static const char *const operators[] = {
 	[BTGreaterEqualStrategyNumber] = "$gte",
 	[BTGreaterStrategyNumber] = "$gt",
 	[MT_NOT_EQUAL_STRATEGY] = "$ne",
+	[MT_LIKE_STRATEGY] = "$regex",
+	[MT_NOT_LIKE_STRATEGY] = "$not",
+	[MT_PREFIX_STRATEGY] = "$regex",
+	[MT_NOT_PREFIX_STRATEGY] = "$not",
 };
 
 /* A value that is not known yet, as its text. */
 static Sent
-put_unknown(StringInfo buffer, const MtCollectionColumn *column, const char *operator, const char *text, bool exact)
+put_unknown(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, const char *text)
 {
+	const char *operator = operators[leaf->strategy];
 	int			field;
 
-	if (!exact && strcmp(operator, "$eq") == 0)
+	if (leaf->kind == MT_CONDITION_ANY && leaf->strategy == BTEqualStrategyNumber)
+		operator = "$in";
+	if (leaf->kind == MT_CONDITION_ALL && leaf->strategy == MT_NOT_EQUAL_STRATEGY)
+		operator = "$nin";
+	if (!leaf->exact && strcmp(operator, "$eq") == 0)
 	{
 		mt_build_text(buffer, column->path, text);
 		return SENT;
 	}
 	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
 	mt_build_text(buffer, operator, text);
-	if (exact)
+	if (leaf->exact)
 		put_no_array(buffer);
 	mt_build_end(buffer, field);
 	return SENT;
 }
 
+/* column operator value, which is not NULL */
 static Sent
-put_compare(Deparser *deparser, const MtLeaf *leaf)
+put_comparison(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, Datum value)
 {
-	const MtCollectionColumn *column = &deparser->columns[leaf->column];
-	const MtFilterValue *value = &deparser->values[leaf->value];
 	MtArms		equality = {0};
-	MtArms		arms;
+	MtArms		arms = {0};
 
-	if (value->unknown != NULL)
-		return put_unknown(deparser->buffer, column, operators[leaf->strategy], value->unknown, leaf->exact);
-	if (value->isnull)
-		return NEVER;
 	if (leaf->strategy == BTEqualStrategyNumber)
+		mt_add_equality(column, leaf->type, value, leaf->exact, &arms);
+	else if (leaf->strategy == MT_NOT_EQUAL_STRATEGY)
 	{
-		mt_add_equality(column, leaf->type, value->datum, leaf->exact, &equality);
-		return put_arms(deparser->buffer, column, &equality, leaf->exact);
-	}
-	if (leaf->strategy == MT_NOT_EQUAL_STRATEGY)
-	{
-		mt_add_equality(column, leaf->type, value->datum, true, &equality);
+		mt_add_equality(column, leaf->type, value, true, &equality);
 		mt_exclusion_arms(column, &equality, leaf->exact, &arms);
 	}
+	else if (leaf->strategy > MT_NOT_EQUAL_STRATEGY)
+	{
+		if (!mt_like_arms(column, value, leaf->strategy, leaf->exact, &arms))
+			return CUT;
+	}
 	else
-		mt_comparison_arms(column, leaf->type, value->datum, leaf->strategy, leaf->exact, &arms);
-	return put_arms(deparser->buffer, column, &arms, leaf->exact);
+		mt_comparison_arms(column, leaf->type, value, leaf->strategy, leaf->exact, &arms);
+	return put_arms(buffer, column, &arms, leaf->exact);
 }
 
-static Sent
-put_any(Deparser *deparser, const MtLeaf *leaf)
+/* The value of a leaf that is an array. */
+typedef struct Elements
 {
-	const MtCollectionColumn *column = &deparser->columns[leaf->column];
-	const MtFilterValue *value = &deparser->values[leaf->value];
-	MtArms		arms = {0};
+	int			n;				/* of those that are not NULL */
+	Datum	   *values;
+	bool		has_null;
+} Elements;
+
+static Elements
+elements_of(const MtLeaf *leaf, Datum array)
+{
+	Elements	elements = {0, NULL, false};
 	int16		typlen;
 	bool		typbyval;
 	char		typalign;
-	Datum	   *elements;
 	bool	   *nulls;
-	int			n_elements;
+	int			n;
 
-	if (value->unknown != NULL)
-		return put_unknown(deparser->buffer, column, "$in", value->unknown, leaf->exact);
-	if (value->isnull)
-		return NEVER;
 	get_typlenbyvalalign(leaf->type, &typlen, &typbyval, &typalign);
-	deconstruct_array(DatumGetArrayTypeP(value->datum), leaf->type, typlen, typbyval, typalign,
-					  &elements, &nulls, &n_elements);
-	if (n_elements > MAX_VALUES)
+	deconstruct_array(DatumGetArrayTypeP(array), leaf->type, typlen, typbyval, typalign,
+					  &elements.values, &nulls, &n);
+	for (int i = 0; i < n; i++)
 	{
-		deparser->is_cut |= leaf->exact;
-		return ALWAYS;
-	}
-	for (int i = 0; i < n_elements; i++)
+		elements.has_null |= nulls[i];
 		if (!nulls[i])
-			mt_add_equality(column, leaf->type, elements[i], leaf->exact, &arms);
-	return put_arms(deparser->buffer, column, &arms, leaf->exact);
+			elements.values[elements.n++] = elements.values[i];
+	}
+	return elements;
+}
+
+/* = ANY and <> ALL: one list. */
+static Sent
+put_list(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, const Elements *elements)
+{
+	bool		is_in = leaf->kind == MT_CONDITION_ANY;
+	MtArms		equality = {0};
+	MtArms		arms;
+
+	if (elements->n > MAX_VALUES)
+		return CUT;
+	for (int i = 0; i < elements->n; i++)
+		mt_add_equality(column, leaf->type, elements->values[i], leaf->exact || !is_in, &equality);
+	if (is_in)
+		return put_arms(buffer, column, &equality, leaf->exact);
+	mt_exclusion_arms(column, &equality, leaf->exact, &arms);
+	return put_arms(buffer, column, &arms, leaf->exact);
+}
+
+/* Any other operator: $or or $and of comparisons. */
+static Sent
+put_each(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, const Elements *elements)
+{
+	bool		is_or = leaf->kind == MT_CONDITION_ANY;
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, is_or ? "$or" : "$and");
+	int			n = 0;
+
+	for (int i = 0; i < elements->n; i++)
+	{
+		int			start = buffer->len;
+		int			element = mt_build_begin_indexed(buffer, n);
+		Sent		sent = put_comparison(buffer, column, leaf, elements->values[i]);
+
+		if (start - list > MAX_CONDITION_BYTES || sent == CUT)
+			return CUT;
+		if (sent == (is_or ? ALWAYS : NEVER))
+			return sent;
+		if (sent == SENT)
+		{
+			mt_build_end(buffer, element);
+			n++;
+		}
+		else
+			buffer->len = start;
+	}
+	mt_build_end(buffer, list);
+	return n > 0 ? SENT : is_or ? NEVER : ALWAYS;
+}
+
+/* ANY is never true of no element, ALL not where one is NULL; but it is of none at all. */
+static Sent
+put_array(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, Datum array)
+{
+	Elements	elements = elements_of(leaf, array);
+	bool		is_any = leaf->kind == MT_CONDITION_ANY;
+
+	if (is_any ? elements.n == 0 : elements.has_null)
+		return NEVER;
+	if (elements.n == 0)
+		return ALWAYS;
+	if (leaf->strategy == (is_any ? BTEqualStrategyNumber : MT_NOT_EQUAL_STRATEGY))
+		return put_list(buffer, column, leaf, &elements);
+	return put_each(buffer, column, leaf, &elements);
+}
+
+/* IS DISTINCT FROM a value that is not NULL: another value, or NULL. */
+static Sent
+put_distinct(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, Datum value)
+{
+	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
+	int			start = buffer->len;
+	int			n = 0;
+	int			element = mt_build_begin_indexed(buffer, n);
+	Sent		sent = put_comparison(buffer, column, leaf, value);
+
+	if (sent == ALWAYS || sent == CUT)
+		return sent;
+	if (sent == SENT)
+	{
+		mt_build_end(buffer, element);
+		n++;
+	}
+	else
+		buffer->len = start;
+	element = mt_build_begin_indexed(buffer, n);
+	if (put_null(buffer, column, leaf->exact) == ALWAYS)
+		return ALWAYS;
+	mt_build_end(buffer, element);
+	mt_build_end(buffer, either);
+	return SENT;
 }
 
 static Sent
 put_leaf(Deparser *deparser, const MtLeaf *leaf)
 {
 	const MtCollectionColumn *column = &deparser->columns[leaf->column];
+	StringInfo	buffer = deparser->buffer;
+	const MtFilterValue *value;
 
-	deparser->compares_text |= column->class == MT_COMPARE_TEXT;
+	deparser->compares_text |= column->class == MT_COMPARE_TEXT || column->class == MT_COMPARE_BPCHAR ||
+		column->class == MT_COMPARE_ENUM;
+	if (leaf->kind == MT_CONDITION_NOT_NULL)
+		return put_not_null(buffer, column, leaf->exact);
+	if (leaf->kind == MT_CONDITION_NULL)
+		return put_null(buffer, column, leaf->exact);
+	value = &deparser->values[leaf->value];
+	if (value->unknown != NULL)
+		return put_unknown(buffer, column, leaf, value->unknown);
 	switch (leaf->kind)
 	{
+		case MT_CONDITION_DISTINCT:
+			return value->isnull ? put_not_null(buffer, column, leaf->exact) :
+				put_distinct(buffer, column, leaf, value->datum);
+		case MT_CONDITION_NOT_DISTINCT:
+			return value->isnull ? put_null(buffer, column, leaf->exact) :
+				put_comparison(buffer, column, leaf, value->datum);
 		case MT_CONDITION_COMPARE:
-			return put_compare(deparser, leaf);
-		case MT_CONDITION_ANY:
-			return put_any(deparser, leaf);
-		case MT_CONDITION_NOT_NULL:
-			return put_not_null(deparser->buffer, column, leaf->exact);
+			return value->isnull ? NEVER : put_comparison(buffer, column, leaf, value->datum);
 		default:
-			return put_null(deparser->buffer, column, leaf->exact);
+			return value->isnull ? NEVER : put_array(buffer, column, leaf, value->datum);
 	}
 }
 
@@ -527,7 +669,7 @@ put_condition(Deparser *deparser, List *condition)
 		return put_several(deparser, intVal(linitial(condition)) == MT_CONDITION_OR, lsecond(condition));
 	leaf = mt_condition_leaf(condition);
 	sent = put_leaf(deparser, &leaf);
-	if (sent != SENT || deparser->buffer->len - start <= MAX_CONDITION_BYTES)
+	if (sent != CUT && (sent != SENT || deparser->buffer->len - start <= MAX_CONDITION_BYTES))
 		return sent;
 	deparser->is_cut |= leaf.exact;
 	return ALWAYS;

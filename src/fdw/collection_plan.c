@@ -29,23 +29,16 @@
 #include "fdw/plan_shared.h"
 #include "guc.h"
 
-typedef struct CollectionPlan
-{
-	MtCollectionColumn *columns;
-	MtPushdown	pushdown;
-	MtCollectionStatistics *statistics;
-} CollectionPlan;
-
 static List *
 ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 {
-	CollectionPlan *plan = baserel->fdw_private;
+	MtCollectionRel *known = baserel->fdw_private;
 	List	   *condition;
 	bool		exact;
 
-	if (!plan->pushdown.filter)
+	if (!known->pushdown.filter)
 		return NIL;
-	condition = mt_collection_ship(root, baserel->relid, plan->columns, clause, values, &exact);
+	condition = mt_collection_ship(root, baserel->relid, known->columns, clause, values, &exact);
 	return exact && mt_guc_exact_filters ? mt_condition_exact(condition) : condition;
 }
 
@@ -76,32 +69,40 @@ shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 void
 mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table)
 {
-	CollectionPlan *plan = palloc0(sizeof *plan);
+	MtCollectionRel *known = palloc0(sizeof *known);
 	Relation	relation = table_open(relid, NoLock);
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 
-	plan->columns = mt_collection_columns(relation, table);
-	plan->pushdown = mt_options_pushdown(table);
-	plan->statistics = mt_collection_cost_size(root, baserel, plan->columns,
-											   mt_collection_name(relation, table, userid), table, relid);
+	known->relid = relid;
+	known->columns = mt_collection_columns(relation, table);
+	known->pushdown = mt_options_pushdown(table);
+	known->statistics = mt_collection_cost_size(root, baserel, known->columns,
+												mt_collection_name(relation, table, userid), table, relid);
 	table_close(relation, NoLock);
-	baserel->fdw_private = plan;
-	mt_collection_cost_rows(root, baserel, plan->statistics, plan->columns,
+	baserel->fdw_private = known;
+	mt_collection_cost_rows(root, baserel, known->statistics, known->columns,
 							shipped_clauses(root, baserel, baserel->baserestrictinfo));
 }
+
 /* ---- paths ---- */
+
+MtFindCost
+mt_collection_find_cost(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
+{
+	MtCollectionRel *known = baserel->fdw_private;
+	List	   *clauses = baserel->baserestrictinfo;
+
+	if (param_info != NULL)
+		clauses = list_concat_copy(clauses, param_info->ppi_clauses);
+	return mt_collection_cost_find(root, baserel, known->statistics, known->columns,
+								   shipped_clauses(root, baserel, clauses), param_info);
+}
 
 static void
 add_find_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
 {
-	CollectionPlan *plan = baserel->fdw_private;
-	List	   *clauses = baserel->baserestrictinfo;
-	MtFindCost	cost;
+	MtFindCost	cost = mt_collection_find_cost(root, baserel, param_info);
 
-	if (param_info != NULL)
-		clauses = list_concat_copy(clauses, param_info->ppi_clauses);
-	cost = mt_collection_cost_find(root, baserel, plan->statistics, plan->columns,
-								   shipped_clauses(root, baserel, clauses), param_info);
 	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, cost.rows, cost.startup, cost.total, NIL,
 														   param_info ? param_info->ppi_req_outer : NULL));
 }
@@ -110,7 +111,7 @@ add_find_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
 static bool
 is_sent_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *member, void *arg)
 {
-	CollectionPlan *plan = rel->fdw_private;
+	MtCollectionRel *known = rel->fdw_private;
 	Node	   *node = (Node *) member->em_expr;
 	Var		   *var;
 
@@ -121,7 +122,7 @@ is_sent_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equival
 		node = (Node *) ((RelabelType *) node)->arg;
 	var = (Var *) node;
 	return IsA(node, Var) && var->varno == (int) rel->relid && var->varattno > 0 &&
-		mt_collection_ships_equality(&plan->columns[var->varattno - 1]);
+		mt_collection_ships_equality(&known->columns[var->varattno - 1]);
 }
 
 /* The join clauses that become conditions once the other tables' rows are given. */
@@ -130,59 +131,55 @@ sent_join_clauses(PlannerInfo *root, RelOptInfo *baserel)
 {
 	List	   *clauses = NIL;
 	List	   *values = NIL;
-	List	   *candidates = list_copy(baserel->joininfo);
 	ListCell   *cell;
 
-	if (baserel->has_eclass_joins)
-		candidates = list_concat(candidates,
-								 generate_implied_equalities_for_column(root, baserel, is_sent_member, NULL,
-																		baserel->lateral_referencers));
-	foreach(cell, candidates)
-	{
-		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(clause, baserel) &&
-			ship(root, baserel, clause->clause, &values) != NIL)
-			clauses = lappend(clauses, clause);
-	}
+	foreach(cell, mt_plan_movable_clauses(root, baserel, is_sent_member))
+		if (ship(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &values) != NIL)
+			clauses = lappend(clauses, lfirst(cell));
 	return clauses;
 }
 
 void
 mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
-	List	   *outers = NIL;	/* of Relids */
 	ListCell   *cell;
-	Relids		lateral = baserel->lateral_relids;
 
-	if (bms_is_empty(lateral))
-		add_find_path(root, baserel, NULL);
-	else
-		outers = list_make1(lateral);
-	foreach(cell, sent_join_clauses(root, baserel))
-	{
-		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-		Relids		outer = bms_union(clause->clause_relids, lateral);
-		ListCell   *known;
-		bool		is_known = false;
-
-		outer = bms_del_member(outer, (int) baserel->relid);
-		foreach(known, outers)
-			is_known |= bms_equal(lfirst(known), outer);
-		if (!is_known && !bms_is_empty(outer))
-			outers = lappend(outers, outer);
-	}
-	foreach(cell, outers)
+	foreach(cell, mt_plan_outers(baserel, sent_join_clauses(root, baserel)))
 		add_find_path(root, baserel, get_baserel_parampathinfo(root, baserel, lfirst(cell)));
 }
 
 /* ---- the plan ---- */
 
+bool
+mt_collection_ship_exactly(PlannerInfo *root, RelOptInfo *baserel, List **conditions, List **values)
+{
+	MtCollectionRel *known = baserel->fdw_private;
+	ListCell   *cell;
+
+	*conditions = NIL;
+	*values = NIL;
+	foreach(cell, baserel->baserestrictinfo)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+		List	   *condition;
+		bool		exact;
+
+		if (clause->pseudoconstant || !known->pushdown.filter)
+			return false;
+		condition = mt_collection_ship(root, baserel->relid, known->columns, clause->clause, values, &exact);
+		if (condition == NIL || !exact)
+			return false;
+		*conditions = lappend(*conditions, mt_condition_exact(condition));
+	}
+	return true;
+}
+
 ForeignScan *
 mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_clauses, Plan *outer_plan)
 {
+	MtCollectionRel *known = baserel->fdw_private;
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
-	MtCollectionQuery query = {NIL, mt_plan_wanted_attributes(baserel, clauses)};
+	MtCollectionQuery query = {.relid = known->relid,.attributes = mt_plan_wanted_attributes(baserel, clauses)};
 	List	   *values = NIL;
 	ListCell   *cell;
 

@@ -11,13 +11,33 @@
 #include "nodes/plannodes.h"
 
 #include "base/options.h"
+#include "fdw/collection_cost.h"
 #include "fdw/collection_query.h"
+
+/* What planning knows of a collection's table: the fdw_private of its relation. */
+typedef struct MtCollectionRel
+{
+	Oid			relid;
+	MtCollectionColumn *columns;
+	MtPushdown	pushdown;
+	MtCollectionStatistics *statistics;
+} MtCollectionRel;
 
 /* FdwRoutine's callbacks for a table of a collection */
 extern void mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table);
 extern void mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel);
 extern ForeignScan *mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist,
 									   List *scan_clauses, Plan *outer_plan);
+
+/*
+ * The conditions of all clauses of the relation in their exact forms, and the
+ * expressions of their values.  False when a clause has none, so that MongoDB
+ * would find other documents.
+ */
+extern bool mt_collection_ship_exactly(PlannerInfo *root, RelOptInfo *baserel, List **conditions, List **values);
+
+/* What reading the relation's documents costs. */
+extern MtFindCost mt_collection_find_cost(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info);
 
 /* Out of a plan: what it asks for, its values being plan->fdw_exprs. */
 extern MtCollectionQuery *mt_collection_plan_query(const ForeignScan *plan);

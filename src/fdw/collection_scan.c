@@ -7,12 +7,17 @@
  * connection.  Rows are made as they are asked for, so memory does not grow
  * with the collection, and a LIMIT above ends the find early.
  *
+ * A $group's results (collection_group.c) are all read before the first is
+ * given out, since each may say that the local plan under this node, the spare,
+ * has to answer instead.
+ *
  * Who may read: SELECT on the table is PostgreSQL's to check; MongoDB is read
  * by the user mapping of whoever that right is checked for, which in a view is
  * its owner.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "executor/executor.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
@@ -20,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/tuplestore.h"
 
 #include "base/collection_reader.h"
 #include "base/options.h"
@@ -27,6 +33,7 @@
 #include "fdw/collection_row.h"
 #include "fdw/collection_scan.h"
 #include "fdw/collection_shippable.h"
+#include "fdw/plan_shared.h"
 
 typedef struct CollectionScan
 {
@@ -35,68 +42,79 @@ typedef struct CollectionScan
 	MtCollectionColumn *columns;
 	MtCollectionQuery *query;
 	List	   *values;			/* of ExprState */
-	MtCollectionRow *row;
+	MtReadOptions *options;
+	MtCollectionRow *row;		/* NULL: results of a $group */
+	MtGroupReader *groups;		/* NULL: documents */
+	Tuplestorestate *rows;		/* of the groups of this pass */
+	TupleTableSlot *row_slot;	/* one of them */
+	MemoryContext row_context;
 	MtCollectionReader *reader;
 	MemoryContext asking;		/* of one command: it and its values */
 	bool		has_begun;		/* this pass */
+	bool		uses_spare;		/* in this pass */
 } CollectionScan;
 
-static Bitmapset *
-wanted_attributes(List *list, int n_attributes)
+/* What is the same for EXPLAIN as for running. */
+static CollectionScan *
+create_scan(ForeignScanState *node, int *n_attributes)
 {
-	Bitmapset  *attributes = NULL;
-	ListCell   *cell;
+	CollectionScan *scan = palloc0(sizeof *scan);
+	Oid			userid = mt_compat_check_as_user(node);
+	Relation	relation;
+	MtTableOptions *table;
 
-	foreach(cell, list)
-	{
-		if (lfirst_int(cell) == 0)
-			return n_attributes > 0 ? bms_add_range(NULL, 1, n_attributes) : NULL;
-		attributes = bms_add_member(attributes, lfirst_int(cell));
-	}
-	return attributes;
+	scan->query = mt_collection_plan_query((ForeignScan *) node->ss.ps.plan);
+	relation = table_open(scan->query->relid, NoLock);
+	table = mt_options_table(scan->query->relid);
+	scan->serverid = table->serverid;
+	scan->options = mt_options_read(table);
+	scan->name = mt_collection_name(relation, table, OidIsValid(userid) ? userid : GetUserId());
+	scan->columns = mt_collection_columns(relation, table);
+	*n_attributes = RelationGetDescr(relation)->natts;
+	table_close(relation, NoLock);
+	return scan;
 }
 
 void
 mt_collection_begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Relation	relation = node->ss.ss_currentRelation;
-	int			n_attributes = RelationGetDescr(relation)->natts;
-	MtTableOptions *table = mt_options_table(RelationGetRelid(relation));
-	CollectionScan *scan = palloc0(sizeof *scan);
-	Oid			userid = mt_compat_check_as_user(node);
-	MtReadOptions *options;
+	EState	   *estate = node->ss.ps.state;
+	int			n_attributes;
+	CollectionScan *scan = create_scan(node, &n_attributes);
 
 	node->fdw_state = scan;
-	scan->serverid = table->serverid;
-	scan->name = mt_collection_name(relation, table, OidIsValid(userid) ? userid : GetUserId());
-	scan->columns = mt_collection_columns(relation, table);
-	scan->query = mt_collection_plan_query(plan);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
-	scan->row = mt_collection_row_create(scan->columns, n_attributes,
-										 wanted_attributes(scan->query->attributes, n_attributes), scan->name);
-	options = mt_options_read(table);
+	if (scan->query->grouping == NULL)
+		scan->row = mt_collection_row_create(scan->columns, n_attributes,
+											 mt_plan_attribute_set(scan->query->attributes, n_attributes), scan->name);
+	else
+	{
+		scan->groups = mt_group_reader_create(scan->query->grouping, scan->columns, scan->name);
+		scan->row_slot = ExecAllocTableSlot(&estate->es_tupleTable,
+											node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+		scan->row_context = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail group", ALLOCSET_SMALL_SIZES);
+	}
 	scan->reader =
-		mt_collection_reader_create(scan->name, options,
-									mt_read_time(options->read_consistency, scan->serverid, node->ss.ps.state));
-	scan->asking = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "mongo_tail command",
-											ALLOCSET_SMALL_SIZES);
+		mt_collection_reader_create(scan->name, scan->options,
+									mt_read_time(scan->options->read_consistency, scan->serverid, estate));
+	scan->asking = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail command", ALLOCSET_SMALL_SIZES);
 }
 
-/* Run the command of this pass, unless no document can match. */
-static void
-begin_pass(ForeignScanState *node)
+/* The command with the values of this moment, in the context "asking". */
+static MtCommand
+command_now(ForeignScanState *node, bool is_precise)
 {
 	CollectionScan *scan = node->fdw_state;
+	MtQueryTarget target = {scan->name, scan->columns, scan->options};
 	MtFilterValue *values;
 	MemoryContext old;
 	ListCell   *cell;
 	MtCommand	command;
 	int			i = 0;
 
-	scan->has_begun = true;
 	MemoryContextReset(scan->asking);
 	old = MemoryContextSwitchTo(scan->asking);
 	values = palloc0(sizeof(MtFilterValue) * (list_length(scan->values) + 1));
@@ -106,11 +124,89 @@ begin_pass(ForeignScanState *node)
 													&values[i].isnull);
 		i++;
 	}
-	command = mt_query_command(scan->query, scan->name, scan->columns, values);
-	if (!command.is_empty_set)
-		mt_collection_reader_run(scan->reader, command.document);
+	command = mt_query_command(scan->query, &target, values, is_precise);
 	MemoryContextSwitchTo(old);
+	return command;
 }
+
+/* ---- groups ---- */
+
+/* Read all groups into the store. */
+static MtGroupVerdict
+read_groups(ForeignScanState *node, bool is_precise)
+{
+	CollectionScan *scan = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	MtCommand	command = command_now(node, is_precise);
+	MtGroupVerdict verdict = MT_GROUP_GOOD;
+	MemoryContext old;
+	MtSlice		document;
+	int64		n = 0;
+
+	tuplestore_clear(scan->rows);
+	mt_group_reader_reset(scan->groups);
+	if (!command.is_empty_set && !mt_collection_reader_try(scan->reader, command.document))
+		return MT_GROUP_ODD;
+	while (verdict == MT_GROUP_GOOD && mt_collection_reader_next(scan->reader, &document))
+	{
+		MemoryContextReset(scan->row_context);
+		old = MemoryContextSwitchTo(scan->row_context);
+		verdict = mt_group_reader_store(scan->groups, document, slot);
+		MemoryContextSwitchTo(old);
+		if (verdict == MT_GROUP_GOOD)
+			tuplestore_puttupleslot(scan->rows, slot);
+		n++;
+	}
+	if (n == 0 && scan->query->grouping->is_one_row)
+	{
+		mt_group_reader_store_empty(scan->groups, slot);
+		tuplestore_puttupleslot(scan->rows, slot);
+	}
+	ExecClearTuple(slot);
+	mt_collection_reader_end(scan->reader);
+	return verdict;
+}
+
+static void
+begin_groups(ForeignScanState *node)
+{
+	CollectionScan *scan = node->fdw_state;
+	MtGroupVerdict verdict;
+	MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+
+	if (scan->rows == NULL)
+		scan->rows = tuplestore_begin_heap(false, false, work_mem);
+	MemoryContextSwitchTo(old);
+	verdict = read_groups(node, false);
+	if (verdict == MT_GROUP_UNKNOWN)
+		verdict = read_groups(node, true);
+	scan->uses_spare = verdict != MT_GROUP_GOOD;
+}
+
+static TupleTableSlot *
+next_group(ForeignScanState *node)
+{
+	CollectionScan *scan = node->fdw_state;
+	MemoryContext old;
+	TupleTableSlot *slot;
+
+	if (!scan->has_begun)
+		begin_groups(node);
+	scan->has_begun = true;
+	if (scan->uses_spare)
+	{
+		/* as if it were called by any other node, and not for one tuple */
+		old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+		slot = ExecProcNode(outerPlanState(node));
+		MemoryContextSwitchTo(old);
+		return slot;
+	}
+	if (!tuplestore_gettupleslot(scan->rows, true, false, scan->row_slot))
+		ExecClearTuple(scan->row_slot);
+	return scan->row_slot;
+}
+
+/* ---- documents ---- */
 
 /* Called in the context of one tuple, which lives as long as the tuple. */
 TupleTableSlot *
@@ -120,8 +216,17 @@ mt_collection_iterate(ForeignScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	MtSlice		document;
 
+	if (scan->groups != NULL)
+		return next_group(node);
 	if (!scan->has_begun)
-		begin_pass(node);
+	{
+		MtCommand	command = command_now(node, false);
+
+		/* nothing need be asked when no document can match */
+		if (!command.is_empty_set)
+			mt_collection_reader_run(scan->reader, command.document);
+		scan->has_begun = true;
+	}
 	if (mt_collection_reader_next(scan->reader, &document))
 		mt_collection_row_store(scan->row, document, slot);
 	else
@@ -136,6 +241,7 @@ mt_collection_rescan(ForeignScanState *node)
 
 	mt_collection_reader_end(scan->reader);
 	scan->has_begun = false;
+	scan->uses_spare = false;
 }
 
 void
@@ -145,6 +251,8 @@ mt_collection_end(ForeignScanState *node)
 
 	if (scan != NULL && scan->reader != NULL)
 		mt_collection_reader_end(scan->reader);
+	if (scan != NULL && scan->rows != NULL)
+		tuplestore_end(scan->rows);
 }
 
 /* ---- EXPLAIN ---- */
@@ -154,6 +262,7 @@ static char *
 planned_command(CollectionScan *scan, const ForeignScan *plan, List *context)
 {
 	MtFilterValue *values = palloc0(sizeof(MtFilterValue) * (list_length(plan->fdw_exprs) + 1));
+	MtQueryTarget target = {scan->name, scan->columns, scan->options};
 	ListCell   *cell;
 	MtCommand	command;
 	int			i = 0;
@@ -175,7 +284,7 @@ planned_command(CollectionScan *scan, const ForeignScan *plan, List *context)
 		}
 		i++;
 	}
-	command = mt_query_command(scan->query, scan->name, scan->columns, values);
+	command = mt_query_command(scan->query, &target, values, false);
 	return command.is_empty_set ? NULL : mt_collection_document_text(command.document);
 }
 
@@ -197,10 +306,13 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 			ExplainPropertyText("MongoDB Query", command, es);
 		else
 			ExplainPropertyBool("Reads Nothing", true, es);
-		if (scan->query->conditions != NIL && mt_conditions_are_exact(scan->query->conditions) &&
+		if (scan->query->grouping == NULL && scan->query->conditions != NIL &&
+			mt_conditions_are_exact(scan->query->conditions) &&
 			list_length(scan->query->conditions) == list_length(node->ss.ps.plan->qual))
 			ExplainPropertyBool("MongoDB Filter Is Exact", true, es);
 	}
+	if (es->analyze && scan->uses_spare)
+		ExplainPropertyBool("Answered Locally", true, es);
 	if (es->analyze && scan->reader != NULL)
 	{
 		counts = mt_collection_reader_counts(scan->reader);

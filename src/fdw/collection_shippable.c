@@ -2,24 +2,19 @@
  * collection_shippable.c
  *		Which clauses a find's filter can help with.
  *
- * Only what is known to give a superset is taken: operators of the btree
- * family of the column's own type, by their strategy, on the bare column.  A
- * cast of the column is another value, which MongoDB does not know.  What has
- * an exact form stands at the top of collection_typed.c.
+ * Only what is known to give a superset is taken.  NOT is moved down to the
+ * comparisons, by De Morgan's laws, which hold for NULL, too.  Which clauses
+ * have an exact form stands at the top of collection_typed.c.
  */
 #include "postgres.h"
 
-#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
 
-#include "base/collation.h"
-#include "compat.h"
 #include "fdw/collection_arm.h"
 #include "fdw/collection_shippable.h"
 
@@ -32,24 +27,16 @@ typedef struct Shipper
 	bool		exact;			/* of all leaves so far */
 } Shipper;
 
-static List *ship(Shipper *shipper, Node *clause);
-
 /* ---- columns and values ---- */
 
-/*
- * The index of the column that an expression is, -1 when it is none that can
- * be sent.  A relabelled one has the same value: a varchar as text, a domain
- * as its base type.
- */
+/* The index of the column that an expression is, as it is read, -1 when it is
+ * none that can be sent. */
 static int
 column_of(const Shipper *shipper, Node *node)
 {
-	Var		   *var;
+	Var		   *var = (Var *) mt_without_exact_casts(node);
 
-	while (node != NULL && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	var = (Var *) node;
-	if (node == NULL || !IsA(node, Var) || var->varno != (int) shipper->relid || var->varlevelsup != 0 ||
+	if (var == NULL || !IsA(var, Var) || var->varno != (int) shipper->relid || var->varlevelsup != 0 ||
 		var->varattno <= 0)
 		return -1;
 	return shipper->columns[var->varattno - 1].is_sendable ? var->varattno - 1 : -1;
@@ -141,134 +128,117 @@ mt_conditions_have_exact(List *conditions)
 
 /* ---- operators ---- */
 
-static bool
-is_equality_only(MtCompareClass class)
-{
-	return class == MT_COMPARE_BOOL || class == MT_COMPARE_UUID;
-}
-
-/* The types of values that a class is compared with. */
-static bool
-takes_type(const MtCollectionColumn *column, Oid type)
-{
-	switch (column->class)
-	{
-		case MT_COMPARE_INTEGER:
-			return type == INT2OID || type == INT4OID || type == INT8OID;
-		case MT_COMPARE_FLOAT:
-			return type == FLOAT4OID || type == FLOAT8OID;
-		case MT_COMPARE_TEXT:
-			return type == TEXTOID;
-		default:
-			return type == column->base_type;
-	}
-}
-
 bool
 mt_collection_ships_equality(const MtCollectionColumn *column)
 {
 	return column->name != NULL && column->is_sendable && !column->is_whole && column->class != MT_COMPARE_NONE;
 }
 
-/*
- * The strategy of an operator between a column, on its left, and a value; 0
- * when MongoDB's would be another comparison.
- */
-static int
-strategy_of(const MtCollectionColumn *column, Oid operator, Oid collation, Oid *value_type)
-{
-	Oid			left;
-	Oid			wanted_left = column->class == MT_COMPARE_TEXT ? TEXTOID : column->base_type;
-	Oid			class;
-	Oid			family;
-	int			strategy;
-	Oid			negator;
-
-	if (!mt_collection_ships_equality(column))
-		return 0;
-	op_input_types(operator, &left, value_type);
-	if (left != wanted_left || !takes_type(column, *value_type))
-		return 0;
-	class = GetDefaultOpClass(wanted_left, BTREE_AM_OID);
-	if (!OidIsValid(class))
-		return 0;
-	family = get_opclass_family(class);
-	strategy = get_op_opfamily_strategy(operator, family);
-	if (strategy == 0)
-	{
-		negator = get_negator(operator);
-		if (!OidIsValid(negator) || get_op_opfamily_strategy(negator, family) != BTEqualStrategyNumber)
-			return 0;
-		strategy = MT_NOT_EQUAL_STRATEGY;
-	}
-	if (strategy == BTEqualStrategyNumber || strategy == MT_NOT_EQUAL_STRATEGY)
-		return column->class != MT_COMPARE_TEXT ||
-			(OidIsValid(collation) && get_collation_isdeterministic(collation)) ? strategy : 0;
-	if (is_equality_only(column->class))
-		return 0;
-	return column->class != MT_COMPARE_TEXT ||
-		(OidIsValid(collation) && mt_collation_is_c(collation)) ? strategy : 0;
-}
-
 /* Equality needs no more than that no array is in the way. */
 static bool
 is_exact_comparison(const MtCollectionColumn *column, int strategy)
 {
-	return strategy == BTEqualStrategyNumber ? mt_column_can_be_exact(column) : mt_column_has_typed_form(column);
+	if (strategy == BTEqualStrategyNumber)
+		return mt_column_can_be_exact(column);
+	return mt_column_has_typed_form(column);
+}
+
+static bool
+is_exact_null(const MtCollectionColumn *column)
+{
+	return column->null_on_mismatch ? mt_column_has_typed_form(column) : mt_column_can_be_exact(column);
 }
 
 static List *
-compare(Shipper *shipper, int column, int strategy, Oid type, void *value)
+compare(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, void *value)
 {
 	*shipper->values = lappend(*shipper->values, value);
-	return leaf(shipper, MT_CONDITION_COMPARE, column, strategy, type, list_length(*shipper->values) - 1,
+	return leaf(shipper, kind, column, strategy, type, list_length(*shipper->values) - 1,
 				is_exact_comparison(&shipper->columns[column], strategy));
 }
 
-static List *
-ship_operator(Shipper *shipper, OpExpr *clause)
+/* An operator's column, and the value that it is compared with. */
+typedef struct Comparison
 {
-	Node	   *left = linitial(clause->args);
-	Node	   *right;
-	Oid			operator = clause->opno;
-	Oid			value_type;
 	int			column;
 	int			strategy;
+	Node	   *value;
+	Oid			value_type;
+} Comparison;
 
-	if (list_length(clause->args) != 2)
-		return NIL;
-	right = lsecond(clause->args);
-	column = column_of(shipper, left);
-	if (column < 0)
+/* False: it is no comparison with a column that can be sent. */
+static bool
+find_comparison(Shipper *shipper, Oid operator, Oid collation, List *args, bool negated, Comparison *found)
+{
+	Node	   *column = linitial(args);
+
+	if (list_length(args) != 2)
+		return false;
+	found->value = lsecond(args);
+	found->column = column_of(shipper, column);
+	if (found->column < 0)
 	{
-		column = column_of(shipper, right);
-		right = left;
+		column = lsecond(args);
+		found->value = linitial(args);
+		found->column = column_of(shipper, column);
 		operator = get_commutator(operator);
 	}
-	if (column < 0 || !OidIsValid(operator) || !is_value(shipper, right))
-		return NIL;
-	strategy = strategy_of(&shipper->columns[column], operator, clause->inputcollid, &value_type);
-	if (strategy == 0)
-		return NIL;
-	return compare(shipper, column, strategy, value_type, right);
+	if (found->column < 0 || !OidIsValid(operator) || !is_value(shipper, found->value) ||
+		!mt_collection_ships_equality(&shipper->columns[found->column]))
+		return false;
+	found->value_type = exprType(found->value);
+	found->strategy = mt_operator_strategy(&shipper->columns[found->column], exprType(column), found->value_type,
+										   operator, collation);
+	if (negated && found->strategy != 0)
+		found->strategy = mt_negated_strategy(found->strategy);
+	return found->strategy != 0;
 }
 
-/* column = ANY (array), what IN becomes. */
 static List *
-ship_any(Shipper *shipper, ScalarArrayOpExpr *clause)
+ship_operator(Shipper *shipper, OpExpr *clause, bool negated)
+{
+	Comparison	found;
+
+	if (!find_comparison(shipper, clause->opno, clause->inputcollid, clause->args, negated, &found))
+		return NIL;
+	return compare(shipper, MT_CONDITION_COMPARE, found.column, found.strategy, found.value_type, found.value);
+}
+
+/* IS DISTINCT FROM, or not.  What it says depends on whether the value is NULL. */
+static List *
+ship_distinct(Shipper *shipper, DistinctExpr *clause, bool negated)
+{
+	Comparison	found;
+	const MtCollectionColumn *column;
+
+	if (!find_comparison(shipper, clause->opno, clause->inputcollid, clause->args, !negated, &found))
+		return NIL;
+	column = &shipper->columns[found.column];
+	if (column->null_on_mismatch && !mt_column_has_typed_form(column))
+		return NIL;
+	shipper->exact &= is_exact_null(column);
+	return compare(shipper, negated ? MT_CONDITION_NOT_DISTINCT : MT_CONDITION_DISTINCT, found.column,
+				   found.strategy, found.value_type, found.value);
+}
+
+/* column operator ANY or ALL (array), what IN and NOT IN become. */
+static List *
+ship_array_operator(Shipper *shipper, ScalarArrayOpExpr *clause, bool negated)
 {
 	int			column = column_of(shipper, linitial(clause->args));
 	Node	   *array = lsecond(clause->args);
-	Oid			value_type;
+	Oid			type = get_element_type(exprType(array));
+	int			strategy;
 
-	if (!clause->useOr || column < 0 || !is_value(shipper, array) ||
-		strategy_of(&shipper->columns[column], clause->opno, clause->inputcollid,
-					&value_type) != BTEqualStrategyNumber ||
-		get_element_type(exprType(array)) != value_type)
+	if (column < 0 || !is_value(shipper, array) || !OidIsValid(type) ||
+		!mt_collection_ships_equality(&shipper->columns[column]))
 		return NIL;
-	*shipper->values = lappend(*shipper->values, array);
-	return leaf(shipper, MT_CONDITION_ANY, column, BTEqualStrategyNumber, value_type,
-				list_length(*shipper->values) - 1, mt_column_can_be_exact(&shipper->columns[column]));
+	strategy = mt_operator_strategy(&shipper->columns[column], exprType(linitial(clause->args)), type,
+									clause->opno, clause->inputcollid);
+	if (strategy == 0)
+		return NIL;
+	return compare(shipper, clause->useOr != negated ? MT_CONDITION_ANY : MT_CONDITION_ALL, column,
+				   negated ? mt_negated_strategy(strategy) : strategy, type, array);
 }
 
 /* ---- truth values ---- */
@@ -281,7 +251,8 @@ ship_bool(Shipper *shipper, Node *node, bool wanted)
 
 	if (column < 0 || shipper->columns[column].class != MT_COMPARE_BOOL)
 		return NIL;
-	return compare(shipper, column, BTEqualStrategyNumber, BOOLOID, makeBoolConst(wanted, false));
+	return compare(shipper, MT_CONDITION_COMPARE, column, BTEqualStrategyNumber, BOOLOID,
+				   makeBoolConst(wanted, false));
 }
 
 /*
@@ -301,41 +272,82 @@ ship_null(Shipper *shipper, Node *node, bool wanted)
 		return leaf(shipper, MT_CONDITION_NOT_NULL, index, 0, InvalidOid, -1, mt_column_has_typed_form(column));
 	if (column->null_on_mismatch && !mt_column_has_typed_form(column))
 		return NIL;
-	return leaf(shipper, MT_CONDITION_NULL, index, 0, InvalidOid, -1, mt_column_can_be_exact(column));
+	return leaf(shipper, MT_CONDITION_NULL, index, 0, InvalidOid, -1, is_exact_null(column));
 }
 
+/* A boolean column that must not be that: the other, or NULL. */
 static List *
-ship_boolean_test(Shipper *shipper, BooleanTest *test)
+ship_not_bool(Shipper *shipper, Node *node, bool unwanted)
 {
-	switch (test->booltesttype)
+	int			n_values = list_length(*shipper->values);
+	List	   *other = ship_bool(shipper, node, !unwanted);
+	List	   *null = other != NIL ? ship_null(shipper, node, true) : NIL;
+
+	if (null != NIL)
+		return list_make2(makeInteger(MT_CONDITION_OR), list_make2(other, null));
+	*shipper->values = list_truncate(*shipper->values, n_values);
+	return NIL;
+}
+
+static List *ship(Shipper *shipper, Node *clause, bool negated);
+
+static BoolTestType
+negated_test(BoolTestType test)
+{
+	switch (test)
 	{
 		case IS_TRUE:
-			return ship_bool(shipper, (Node *) test->arg, true);
+			return IS_NOT_TRUE;
+		case IS_NOT_TRUE:
+			return IS_TRUE;
 		case IS_FALSE:
-			return ship_bool(shipper, (Node *) test->arg, false);
+			return IS_NOT_FALSE;
+		case IS_NOT_FALSE:
+			return IS_FALSE;
 		case IS_UNKNOWN:
-			return ship_null(shipper, (Node *) test->arg, true);
-		case IS_NOT_UNKNOWN:
-			return ship_null(shipper, (Node *) test->arg, false);
+			return IS_NOT_UNKNOWN;
 		default:
-			return NIL;
+			return IS_UNKNOWN;
+	}
+}
+
+/* What is true passes, and what must be false is the negation that does. */
+static List *
+ship_boolean_test(Shipper *shipper, BooleanTest *test, bool negated)
+{
+	Node	   *arg = (Node *) test->arg;
+
+	switch (negated ? negated_test(test->booltesttype) : test->booltesttype)
+	{
+		case IS_TRUE:
+			return ship(shipper, arg, false);
+		case IS_FALSE:
+			return ship(shipper, arg, true);
+		case IS_NOT_TRUE:
+			return ship_not_bool(shipper, arg, true);
+		case IS_NOT_FALSE:
+			return ship_not_bool(shipper, arg, false);
+		case IS_UNKNOWN:
+			return ship_null(shipper, arg, true);
+		default:
+			return ship_null(shipper, arg, false);
 	}
 }
 
 /* Every arm of an OR must help; of an AND, whichever do. */
 static List *
-ship_boolean(Shipper *shipper, BoolExpr *clause)
+ship_boolean(Shipper *shipper, BoolExpr *clause, bool negated)
 {
-	bool		is_or = clause->boolop == OR_EXPR;
+	bool		is_or = (clause->boolop == OR_EXPR) != negated;
 	int			n_values = list_length(*shipper->values);
 	List	   *conditions = NIL;
 	ListCell   *cell;
 
 	if (clause->boolop == NOT_EXPR)
-		return ship_bool(shipper, linitial(clause->args), false);
+		return ship(shipper, linitial(clause->args), !negated);
 	foreach(cell, clause->args)
 	{
-		List	   *condition = ship(shipper, lfirst(cell));
+		List	   *condition = ship(shipper, lfirst(cell), negated);
 
 		if (condition != NIL)
 			conditions = lappend(conditions, condition);
@@ -352,29 +364,33 @@ ship_boolean(Shipper *shipper, BoolExpr *clause)
 	return list_make2(makeInteger(is_or ? MT_CONDITION_OR : MT_CONDITION_AND), conditions);
 }
 
+/* The condition for a clause, or (De Morgan) for its negation. */
 static List *
-ship(Shipper *shipper, Node *clause)
+ship(Shipper *shipper, Node *clause, bool negated)
 {
+	NullTest   *test;
+
 	switch (nodeTag(clause))
 	{
 		case T_RestrictInfo:
-			return ship(shipper, (Node *) ((RestrictInfo *) clause)->clause);
+			return ship(shipper, (Node *) ((RestrictInfo *) clause)->clause, negated);
 		case T_BoolExpr:
-			return ship_boolean(shipper, (BoolExpr *) clause);
+			return ship_boolean(shipper, (BoolExpr *) clause, negated);
 		case T_OpExpr:
-			return ship_operator(shipper, (OpExpr *) clause);
+			return ship_operator(shipper, (OpExpr *) clause, negated);
+		case T_DistinctExpr:
+			return ship_distinct(shipper, (DistinctExpr *) clause, negated);
 		case T_ScalarArrayOpExpr:
-			return ship_any(shipper, (ScalarArrayOpExpr *) clause);
+			return ship_array_operator(shipper, (ScalarArrayOpExpr *) clause, negated);
 		case T_NullTest:
-			if (((NullTest *) clause)->argisrow)
-				return NIL;
-			return ship_null(shipper, (Node *) ((NullTest *) clause)->arg,
-							 ((NullTest *) clause)->nulltesttype == IS_NULL);
+			test = (NullTest *) clause;
+			return test->argisrow ? NIL :
+				ship_null(shipper, (Node *) test->arg, (test->nulltesttype == IS_NULL) != negated);
 		case T_BooleanTest:
-			return ship_boolean_test(shipper, (BooleanTest *) clause);
+			return ship_boolean_test(shipper, (BooleanTest *) clause, negated);
 		case T_Var:
 		case T_RelabelType:
-			return ship_bool(shipper, clause, true);
+			return ship_bool(shipper, clause, !negated);
 		default:
 			return NIL;
 	}
@@ -385,7 +401,7 @@ mt_collection_ship(PlannerInfo *root, Index relid, const MtCollectionColumn *col
 				   List **values, bool *exact)
 {
 	Shipper		shipper = {root, relid, columns, values, true};
-	List	   *condition = ship(&shipper, (Node *) clause);
+	List	   *condition = ship(&shipper, (Node *) clause, false);
 
 	*exact = condition != NIL && shipper.exact;
 	return condition;

@@ -14,10 +14,10 @@
 
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "nodes/pathnodes.h"
 
 #include "fdw/collection_column.h"
+#include "fdw/collection_operator.h"
 
 /*
  * AND, OR: a list of two, the kind as an Integer and the list of conditions.
@@ -28,18 +28,19 @@ typedef enum MtConditionKind
 	MT_CONDITION_AND,
 	MT_CONDITION_OR,
 	MT_CONDITION_COMPARE,		/* column operator value */
-	MT_CONDITION_ANY,			/* column = ANY (value) */
+	MT_CONDITION_ANY,			/* column operator ANY (value) */
+	MT_CONDITION_ALL,			/* column operator ALL (value) */
+	MT_CONDITION_DISTINCT,		/* column IS DISTINCT FROM value */
+	MT_CONDITION_NOT_DISTINCT,
 	MT_CONDITION_NULL,			/* column IS NULL */
 	MT_CONDITION_NOT_NULL
 } MtConditionKind;
-
-#define MT_NOT_EQUAL_STRATEGY (BTMaxStrategyNumber + 1)
 
 typedef struct MtLeaf
 {
 	MtConditionKind kind;
 	int			column;			/* index of the attribute */
-	int			strategy;		/* of btree, or MT_NOT_EQUAL_STRATEGY */
+	int			strategy;		/* of collection_operator.h */
 	Oid			type;			/* of the value, or of the array's elements */
 	int			value;			/* index in the plan's list of values */
 	bool		exact;			/* the form in which it is sent */

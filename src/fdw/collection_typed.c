@@ -40,6 +40,9 @@
  *	uuid					binary of 16 bytes and		exact		exact
  *							subtypes 3 to 4, which is
  *							one range of MongoDB's order
+ *	char(n)					as varchar(n)				<> exact	exact, with any
+ *														spaces at the end; n <= 64
+ *	enums					strings that are labels		exact		exact
  *	objectid				objectId					exact		exact
  *	json, jsonb				whatever is not null		-			-
  *
@@ -52,10 +55,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
 
@@ -100,12 +107,14 @@ mt_column_has_typed_form(const MtCollectionColumn *column)
 		case MT_COMPARE_DATE:
 		case MT_COMPARE_UUID:
 		case MT_COMPARE_OBJECTID:
+		case MT_COMPARE_ENUM:
 			return true;
 		case MT_COMPARE_FLOAT:
 			return column->base_type == FLOAT8OID;
 		case MT_COMPARE_NUMERIC:
 			return column->base_typmod < 0;
 		case MT_COMPARE_TEXT:
+		case MT_COMPARE_BPCHAR:
 			return mt_column_characters(column) <= MAX_REPEATED_CHARACTERS;
 		case MT_COMPARE_TIMESTAMP:
 			return mt_column_date_unit_ms(column) == 1;
@@ -123,7 +132,7 @@ mt_column_reads_everything(const MtCollectionColumn *column)
 int
 mt_column_characters(const MtCollectionColumn *column)
 {
-	return column->base_type == VARCHAROID && column->base_typmod >= VARHDRSZ ?
+	return column->base_type != TEXTOID && column->base_typmod >= VARHDRSZ ?
 		column->base_typmod - VARHDRSZ : MT_NO_LIMIT;
 }
 
@@ -132,7 +141,34 @@ mt_column_date_unit_ms(const MtCollectionColumn *column)
 {
 	static const int units[] = {1000, 100, 10};
 
+	if (column->class == MT_COMPARE_DATE)
+		return MT_MS_PER_DAY;
 	return column->base_typmod >= 0 && column->base_typmod < (int) lengthof(units) ? units[column->base_typmod] : 1;
+}
+
+List *
+mt_column_labels(const MtCollectionColumn *column)
+{
+	CatCList   *members = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(column->base_type));
+	List	   *labels = NIL;
+
+	for (int i = 0; i < members->n_members; i++)
+		labels = lappend_oid(labels, ((Form_pg_enum) GETSTRUCT(&members->members[i]->tuple))->oid);
+	ReleaseSysCacheList(members);
+	return labels;
+}
+
+char *
+mt_label_text(Oid label)
+{
+	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
+	char	   *text;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for enum label %u", label);
+	text = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
+	ReleaseSysCache(tuple);
+	return text;
 }
 
 int64
@@ -217,6 +253,16 @@ uuid_arms(MtArms *arms)
 	arm->most = mt_uuid_point(MT_UUID_STANDARD, greatest);
 }
 
+/* The labels that there are now; one of 24 hexadecimal digits is also an ObjectId. */
+static void
+enum_arms(const MtCollectionColumn *column, MtArms *arms)
+{
+	ListCell   *cell;
+
+	foreach(cell, mt_column_labels(column))
+		mt_add_text_points(mt_label_text(lfirst_oid(cell)), arms);
+}
+
 void
 mt_typed_arms(const MtCollectionColumn *column, MtArms *arms)
 {
@@ -233,6 +279,7 @@ mt_typed_arms(const MtCollectionColumn *column, MtArms *arms)
 			mt_add_guard(mt_add_arm(arms))->types[0] = "number";
 			break;
 		case MT_COMPARE_TEXT:
+		case MT_COMPARE_BPCHAR:
 			text_arms(column, arms);
 			break;
 		case MT_COMPARE_BOOL:
@@ -247,6 +294,9 @@ mt_typed_arms(const MtCollectionColumn *column, MtArms *arms)
 			break;
 		case MT_COMPARE_OBJECTID:
 			mt_add_arm(arms)->type = "objectId";
+			break;
+		case MT_COMPARE_ENUM:
+			enum_arms(column, arms);
 			break;
 		default:
 			(void) mt_add_arm(arms);

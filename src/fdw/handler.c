@@ -10,14 +10,19 @@
 
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "base/options.h"
 #include "fdw/changes_plan.h"
 #include "fdw/changes_scan.h"
+#include "fdw/collection_analyze.h"
 #include "fdw/collection_import.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_scan.h"
+#include "fdw/collection_upper.h"
 #include "fdw/handler.h"
 
 PG_FUNCTION_INFO_V1(mongo_tail_fdw_handler);
@@ -50,15 +55,30 @@ mtGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 		mt_collection_paths(root, baserel);
 }
 
+/* What stands above a scan is MongoDB's only over the table of a collection. */
+static void
+mtGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel,
+					   void *extra)
+{
+	/* one of which nothing can be read was never asked for its size */
+	if (IS_SIMPLE_REL(input_rel) && input_rel->fdw_private != NULL && !IS_DUMMY_REL(input_rel) &&
+		!shows_changes(planner_rt_fetch(input_rel->relid, root)->relid))
+		mt_collection_upper_paths(root, stage, input_rel, output_rel, extra);
+}
+
 static ForeignScan *
 mtGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *best_path,
 				 List *tlist, List *scan_clauses, Plan *outer_plan)
 {
-	bool		of_changes = shows_changes(relid);
-	ForeignScan *plan = of_changes ? mt_changes_plan(root, baserel, tlist, scan_clauses, outer_plan) :
-		mt_collection_plan(root, baserel, tlist, scan_clauses, outer_plan);
+	bool		of_changes = OidIsValid(relid) && shows_changes(relid);
+	ForeignScan *plan;
 
-	(void) best_path;
+	if (of_changes)
+		plan = mt_changes_plan(root, baserel, tlist, scan_clauses, outer_plan);
+	else if (OidIsValid(relid))
+		plan = mt_collection_plan(root, baserel, tlist, scan_clauses, outer_plan);
+	else
+		plan = mt_collection_upper_plan(best_path, tlist, outer_plan);
 	plan->fdw_private = lappend(plan->fdw_private, makeBoolean(of_changes));
 	return plan;
 }
@@ -113,6 +133,17 @@ mtExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		mt_collection_explain(node, es);
 }
 
+/* ---- other callbacks ---- */
+
+static bool
+mtAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *function, BlockNumber *total_pages)
+{
+	MtTableOptions *table = mt_options_table(RelationGetRelid(relation));
+
+	return table->relation == MT_TABLE_COLLECTION &&
+		mt_collection_analyze(relation, table, function, total_pages);
+}
+
 Datum
 mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 {
@@ -122,11 +153,13 @@ mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = mtGetForeignRelSize;
 	routine->GetForeignPaths = mtGetForeignPaths;
 	routine->GetForeignPlan = mtGetForeignPlan;
+	routine->GetForeignUpperPaths = mtGetForeignUpperPaths;
 	routine->BeginForeignScan = mtBeginForeignScan;
 	routine->IterateForeignScan = mtIterateForeignScan;
 	routine->ReScanForeignScan = mtReScanForeignScan;
 	routine->EndForeignScan = mtEndForeignScan;
 	routine->ExplainForeignScan = mtExplainForeignScan;
+	routine->AnalyzeForeignTable = mtAnalyzeForeignTable;
 	routine->ImportForeignSchema = mt_collection_import;
 	PG_RETURN_POINTER(routine);
 }

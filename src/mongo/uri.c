@@ -132,6 +132,23 @@ mt_uri_auth_mechanism(const char *text, char *mechanism, size_t size)
 	return mechanism[0] != '\0';
 }
 
+bool
+mt_uri_read_concern(const char *text, char *level, size_t size)
+{
+	MtMongoError ignored;
+	mongoc_uri_t *uri = NULL;
+	const char *value = NULL;
+
+	/* Asked for every scan, and hardly ever there. */
+	if (strcasestr(text, MONGOC_URI_READCONCERNLEVEL) != NULL)
+		uri = parse(text, false, &ignored);
+	if (uri != NULL)
+		value = mongoc_read_concern_get_level(mongoc_uri_get_read_concern(uri));
+	bson_snprintf(level, size, "%s", value ? value : "");
+	mongoc_uri_destroy(uri);
+	return level[0] != '\0';
+}
+
 /* Put user, password, source and mechanism on the parsed uri. */
 static bool
 set_credentials(mongoc_uri_t *uri, const MtConnectionOptions *options, MtMongoError *error)

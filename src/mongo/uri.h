@@ -15,4 +15,7 @@ extern bool mt_uri_names_files(const char *uri);
 /* The uri's authMechanism, empty and false when it has none. */
 extern bool mt_uri_auth_mechanism(const char *uri, char *mechanism, size_t size);
 
+/* The uri's readConcernLevel, empty and false when it has none. */
+extern bool mt_uri_read_concern(const char *uri, char *level, size_t size);
+
 #endif							/* MT_URI_H */

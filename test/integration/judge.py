@@ -15,7 +15,8 @@ import uuid
 
 import bson
 import psycopg
-from bson import Binary, Decimal128, Int64, ObjectId
+from bson import Binary, Decimal128, Int64, ObjectId, json_util
+from bson.codec_options import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
 DOCUMENTS = 400
@@ -102,13 +103,20 @@ COLUMNS = """k integer NOT NULL, id text OPTIONS (field '_id') COLLATE "C",
     f4 real OPTIONS (field 'f'), f8 double precision OPTIONS (field 'f'), n numeric, n2 numeric(20, 2) OPTIONS (field 'n'),
     s text, c text OPTIONS (field 's') COLLATE "C", v varchar OPTIONS (field 's') COLLATE "C",
     e text OPTIONS (field 's') COLLATE "en-x-icu", ci text OPTIONS (field 's') COLLATE mt_scan_ci,
-    v3 varchar(3) OPTIONS (field 's'), bp char(3) OPTIONS (field 's'),
+    v3 varchar(3) OPTIONS (field 's'), v25 varchar(25) OPTIONS (field 's') COLLATE "C", bp char(3) OPTIONS (field 's'),
+    bp30 char(30) OPTIONS (field 's'), en mt_judge_mood OPTIONS (field 's'), o mongo_tail.objectid OPTIONS (field 's'),
+    dom mt_judge_text OPTIONS (field 's'), t1 timestamptz(1) OPTIONS (field 't'),
+    ji jsonb OPTIONS (field 'i'), jf jsonb OPTIONS (field 'f'), jn jsonb OPTIONS (field 'n'), js jsonb OPTIONS (field 's'),
+    jb jsonb OPTIONS (field 'b'), jt jsonb OPTIONS (field 't'), ju jsonb OPTIONS (field 'u'),
+    jid jsonb OPTIONS (field '_id'), jxy jsonb OPTIONS (field 'x.y'), jxz jsonb OPTIONS (field 'x.y.z'),
+    jx0 jsonb OPTIONS (field 'x.0'),
     b boolean, t timestamptz, ts timestamp OPTIONS (field 't'), d date OPTIONS (field 't'), u uuid,
     x jsonb, xy integer OPTIONS (field 'x.y'), xz integer OPTIONS (field 'x.y.z'), x0 text OPTIONS (field 'x.0'),
     doc jsonb OPTIONS (field '$')"""
-# f4, n2 and the short strings mismatch where their neighbours do not.
-CLEAN_COLUMNS = COLUMNS.replace("f4 real OPTIONS (field 'f'),", "").replace(
-    "n2 numeric(20, 2) OPTIONS (field 'n'),", "").replace("v3 varchar(3) OPTIONS (field 's'), bp char(3) OPTIONS (field 's'),", "")
+# The other columns of the same fields, where these do not convert, would be errors.
+MISMATCHED = ["f4", "n2", "v3", "v25", "bp", "bp30", "en", "o", "t1"]
+
+LABELS = ["b", "a", "f" * 24, "ab", "A", "5", "65a1b2c3d4e5f60718293a4b", "a ", ""]
 
 INTEGERS = ["0", "1", "-1", "5", "7", "32767", "-32768"]
 LARGE = ["2147483647", "-2147483648", "2147483648", "9007199254740993", "9223372036854775807", "-9223372036854775808"]
@@ -121,99 +129,176 @@ NUMERICS = FLOATS + LARGE + ["0.10000000000000001", "0.1000000000000000055511151
 TIMES = DATES + ["1969-12-31 23:59:59.9985", "1970-01-01 00:00:00.0005", "2024-02-29 12:00:00.0005", "infinity",
                  "-infinity", "2024-02-28 23:59:59.999999"]
 TEXTS = [s for s in STRINGS if "\0" not in s]
-# column: types of constants, constants
+PATTERNS = ["%", "_", "a%", "%a", "%a%", "a", "", "a_", "_%", "%_", "a\n", "a%\n", "%b", "a%b", "%a%b%", "\\%", "a\\_%",
+            "65%", "6_a%", "%b2c3%", "%4b", "f" * 24, "f" * 24 + "%", "f" * 25 + "%", "F%", "\u00e9%", "_\u0301", "%\U0001d11e",
+            "x%x", "$%", "a.%", "a\\", "(%", "[a]%", "ab%ba", "a%a", "____", "%  ", "\\\\%", "^a%", "0%", "%0", "65a1%4b", "65a1%9"]
+ALL_INTEGERS = (["int2", "int4", "int8"], INTEGERS)
+SOME_NUMERICS = (["numeric"], INTEGERS + LARGE + ["0.5", "4.9", "5.1", "-0.5", "1e30", "-1e30", "NaN", "Infinity", "-Infinity",
+                                                  "9223372036854775807.5", "-9223372036854775808.5", "32767.5"])
+SOME_FLOATS = (["float4", "float8"], INTEGERS + ["0.5", "4.9", "5.1", "-0.5", "1e30", "-1e30", "NaN", "Infinity", "-Infinity",
+                                                 "32767.5"])
+TEXT = (["text"], TEXTS)
+ALL_TIMES = (["timestamptz", "timestamptz", "timestamp", "date"], TIMES)
+# an expression of one column: types of constants, constants
 COMPARED = {
-    "i2": (["int2", "int4", "int8"], INTEGERS),
-    "i4": (["int2", "int4", "int8"], INTEGERS),
+    "i2": ALL_INTEGERS,
+    "i4": ALL_INTEGERS,
     "i8": (["int8"], INTEGERS + LARGE),
+    "i2::numeric": SOME_NUMERICS,
+    "i4::numeric": SOME_NUMERICS,
+    "i8::numeric": SOME_NUMERICS,
+    "i2::float8": SOME_FLOATS,
+    "i4::float8": SOME_FLOATS,
     "f4": (["float4", "float8"], ["0", "0.5", "1.5", "3", "NaN", "Infinity", "-Infinity", "0.1"]),
+    "f4::float8": (["float4", "float8"], ["0", "0.5", "1.5", "3", "NaN", "Infinity", "-Infinity", "0.1"]),
     "f8": (["float8"], FLOATS),
     "n": (["numeric"], NUMERICS),
     "n2": (["numeric"], NUMERICS),
-    "id": (["text"], TEXTS),
-    "s": (["text"], TEXTS),
-    "c": (["text"], TEXTS),
-    "v": (["text"], TEXTS),
-    "e": (["text"], TEXTS),
-    "ci": (["text"], TEXTS),
-    "v3": (["text"], TEXTS),
+    "id": TEXT,
+    "s": TEXT,
+    "c": TEXT,
+    "v": TEXT,
+    "e": TEXT,
+    "ci": TEXT,
+    "v3": TEXT,
+    "v25": TEXT,
+    "dom": TEXT,
     "bp": (["bpchar"], TEXTS),
+    "bp30": (["bpchar"], TEXTS),
+    "en": (["mt_judge_mood"], LABELS),
+    "o": (["mongo_tail.objectid"], [str(i) for i in OBJECT_IDS] + ["65a1b2c3d4e5f60718293a4c"]),
     "b": (["bool"], ["true", "false"]),
-    "t": (["timestamptz"], TIMES),
-    "ts": (["timestamp"], TIMES),
-    "d": (["date"], [t for t in TIMES if " " not in t]),
+    "t": ALL_TIMES,
+    "t1": ALL_TIMES,
+    "ts": (["timestamp", "date"], TIMES),
+    "d": (["date", "timestamp"], [t for t in TIMES if " " not in t] + ["2024-02-29 12:00:00.001"]),
+    "d::timestamp": (["timestamp"], TIMES),
     "u": (["uuid"], [str(u) for u in UUIDS]),
     "xy": (["int4"], INTEGERS),
     "xz": (["int4"], INTEGERS),
-    "x0": (["text"], TEXTS),
+    "x0": TEXT,
 }
+LIKED = ["id", "s", "c", "v", "e", "v3", "v25", "x0", "dom"]
+# where the field itself can be read: a column that is NULL while it is not has a mismatch
+FIELD_OF = {"i2": "ji", "i4": "ji", "i8": "ji", "f4": "jf", "f8": "jf", "n": "jn", "n2": "jn", "id": "jid", "b": "jb", "t": "jt",
+            "t1": "jt", "ts": "jt", "d": "jt", "u": "ju", "xy": "jxy", "xz": "jxz", "x0": "jx0",
+            **dict.fromkeys(["s", "c", "v", "e", "ci", "v3", "v25", "dom", "bp", "bp30", "en", "o"], "js")}
 
 
 class Clauses:
-    """Random clauses over the columns that a table has; values as constants or parameters."""
+    """Random clauses over the columns that a table has; values as constants or parameters.
+
+    only_constants: neither parameters nor what is to be known only when it runs.
+    unknown_mismatch: what they say of a column that does not convert is neither true nor false.
+    """
 
     def __init__(self, rng, columns):
         self.rng = rng
-        self.columns = [c for c in COMPARED if c in columns]
-        self.nullable = self.columns + ["x", "doc", "k"]
+        self.expressions = [e for e in COMPARED if e.split("::")[0] in columns]
+        self.liked = [c for c in LIKED if c in columns]
+        self.nullable = [e for e in self.expressions if "::" not in e or e == "i4::numeric"] + ["x", "doc", "k"]
+        self.only_constants = self.unknown_mismatch = False
 
-    def constant(self, column, parameters):
-        types, values = COMPARED[column]
-        kind = self.rng.choice(types)
-        text = None if self.rng.random() < 0.04 else self.rng.choice(values)
+    def literal(self, text, kind, parameters):
         how = self.rng.random()
         if parameters is not None and how < 0.6:
             parameters.append(text)
-            return f"%s::text::{kind}", kind
+            return f"%s::text::{kind}"
         literal = "NULL" if text is None else "'" + text.replace("'", "''").replace("%", "%%") + "'"
-        if how < 0.75:
-            return f"(SELECT {literal}::{kind})", kind
-        return f"{literal}::{kind}", kind
+        return f"(SELECT {literal}::{kind})" if how < 0.75 and not self.only_constants else f"{literal}::{kind}"
+
+    def constant(self, expression, parameters):
+        types, values = COMPARED[expression]
+        kind = self.rng.choice(types)
+        if self.only_constants and "timestamptz" in types:
+            kind = "timestamptz"    # casts to it depend on the time zone, when the query runs
+        text = None if self.rng.random() < 0.04 else self.rng.choice(values)
+        return self.literal(text, kind, parameters), kind
+
+    def array(self, values, kind, parameters):
+        """These values as an array of that type, which may be one parameter, empty or NULL."""
+        how = self.rng.random()
+        if how < 0.9:
+            return f"ARRAY[{', '.join(values(parameters))}]::{kind}[]"
+        return f"'{{}}'::{kind}[]" if how < 0.95 else f"NULL::{kind}[]"
+
+    def like(self, parameters):
+        column = self.rng.choice(self.liked)
+        operator = self.rng.choice(["LIKE", "LIKE", "LIKE", "NOT LIKE", "^@"])
+        pattern = self.rng.choice(PATTERNS if operator != "^@" else TEXTS)
+        if self.rng.random() < 0.1:
+            operator = "NOT LIKE ALL" if "NOT" in operator else "LIKE ANY"
+            return column, f"{column} {operator} (ARRAY[{self.literal(pattern, 'text', parameters)}, 'a%%'])"
+        if self.rng.random() < 0.1 and operator != "^@":
+            pattern = self.literal(pattern.replace("\\", "!"), "text", parameters) + " ESCAPE '!'"
+        else:
+            pattern = self.literal(pattern, "text", parameters)
+        return column, f"{column} {operator} {pattern}"
 
     def comparison(self, parameters):
-        column = self.rng.choice(self.columns)
+        column = self.rng.choice(self.expressions)
         value, kind = self.constant(column, parameters)
         shape = self.rng.random()
-        if shape < 0.5:
+        if shape < 0.45:
             operator = self.rng.choice(["=", "=", "<", "<=", ">", ">=", "<>"])
-            return f"{column} {operator} {value}" if self.rng.random() < 0.8 else f"{value} {operator} {column}"
+            return column, f"{column} {operator} {value}" if self.rng.random() < 0.8 else f"{value} {operator} {column}"
+        if shape < 0.53:
+            return column, f"{column} BETWEEN {value} AND {self.constant(column, parameters)[0]}"
         if shape < 0.6:
-            return f"{column} BETWEEN {value} AND {self.constant(column, parameters)[0]}"
-        if shape < 0.65:
-            return f"NOT ({column} = {value})"
-        unused = len(parameters or []) - (value.startswith("%s"))
-        values = [value] + [self.constant(column, parameters)[0] for _ in range(self.rng.randrange(4))]
-        if shape < 0.85:
-            return f"{column} {self.rng.choice(['IN', 'IN', 'NOT IN'])} ({', '.join(values)})"
-        array_kind = COMPARED[column][0][-1]
-        # a cast array, which may be empty or NULL
-        array = self.rng.choice([f"ARRAY[{', '.join(values)}]::{array_kind}[]", f"'{{}}'::{array_kind}[]",
-                                 f"NULL::{array_kind}[]", f"ARRAY[{', '.join(values)}]::{array_kind}[]"])
-        if parameters is not None and not array.startswith("ARRAY"):
+            return column, f"NOT ({column} {self.rng.choice(['=', '<', '>=', '<>'])} {value})"
+        if shape < 0.66:
+            return column, f"{column} IS {self.rng.choice(['', 'NOT '])}DISTINCT FROM {value}"
+        if shape < 0.84:
+            values = [value] + [self.constant(column, parameters)[0] for _ in range(self.rng.randrange(4))]
+            return column, f"{column} {self.rng.choice(['IN', 'IN', 'NOT IN'])} ({', '.join(values)})"
+        array_kind = COMPARED[column][0][0] if len(set(COMPARED[column][0])) == 1 else kind
+        if array_kind in ("int2", "int4", "float4") and not column.startswith(("i2", "f4")):
+            array_kind = {"int2": "int4", "float4": "float8"}.get(array_kind, array_kind)
+        unused = len(parameters or []) - value.startswith("%s")
+        if parameters is not None:
             del parameters[unused:]
-        return f"{column} {self.rng.choice(['= ANY', '= ANY', '<> ALL', '< ANY', '= ALL'])} ({array})"
+        texts = [t for t in COMPARED[column][1] if array_kind not in ("int2", "int4", "date") or " " not in t]
+
+        def values(parameters):
+            return [self.literal(None if self.rng.random() < 0.04 else self.rng.choice(texts), array_kind, parameters)
+                    for _ in range(self.rng.randrange(1, 5))]
+
+        operator = self.rng.choice(["= ANY", "= ANY", "<> ALL", "<> ALL", "< ANY", "= ALL", ">= ALL", "<> ANY"])
+        if column in ("b", "bp", "bp30") and operator[0] in "<>" and not operator.startswith("<>"):
+            operator = "= ANY"
+        return column, f"{column} {operator} ({self.array(values, array_kind, parameters)})"
+
+    def column_leaf(self, parameters):
+        shape = self.rng.random()
+        if shape < 0.13:
+            column = self.rng.choice(self.nullable)
+            return column, f"{column} IS {self.rng.choice(['', 'NOT '])}NULL"
+        if shape < 0.2:
+            return "b", self.rng.choice(["b", "NOT b", "b IS TRUE", "b IS FALSE", "b IS NOT TRUE", "b IS UNKNOWN",
+                                         "b IS NOT UNKNOWN", "b IS NOT FALSE", "NOT (b IS TRUE)", "(NOT b) IS FALSE"])
+        if shape < 0.32:
+            return self.like(parameters)
+        return self.comparison(parameters)
 
     def leaf(self, parameters):
-        shape = self.rng.random()
-        if shape < 0.15:
-            return f"{self.rng.choice(self.nullable)} IS {self.rng.choice(['', 'NOT '])}NULL"
-        if shape < 0.22:
-            return self.rng.choice(["b", "NOT b", "b IS TRUE", "b IS FALSE", "b IS NOT TRUE", "b IS UNKNOWN",
-                                    "b IS NOT UNKNOWN", "b IS NOT FALSE"])
-        if shape < 0.26:
-            return self.rng.choice(["i8 + 1 > 5", "i4::numeric = 5", "length(s) > 1", "s LIKE 'a%%'", "i4 = i8",
+        if self.rng.random() < 0.03:
+            return self.rng.choice(["i8 + 1 > 5", "length(s) > 1", "s ILIKE 'A%%'", "i4 = i8", "s ~ '^a'", "(i4, i8) = (5, 5)",
                                     "x ->> 'y' = '5'", "coalesce(i4, 7) = 7", "c < s COLLATE \"C\"", "d::timestamptz = t",
-                                    "f8::int = 3 AND f8 BETWEEN 0 AND 9", "i4 IS DISTINCT FROM 5",
-                                    "i4 IS NOT DISTINCT FROM NULL"])
-        return self.comparison(parameters)
+                                    "f8::int = 3 AND f8 BETWEEN 0 AND 9", "(i4 > 5) IS NOT TRUE", "false", "n::float8 = 0.1"])
+        column, text = self.column_leaf(parameters)
+        column = column.split("::")[0]
+        if not self.unknown_mismatch or column not in FIELD_OF or "('{}'" in text:
+            return text
+        return f"CASE WHEN {column} IS NULL AND {FIELD_OF[column]} IS NOT NULL THEN NULL ELSE ({text}) END"
 
     def clause(self, parameters, depth=0):
         if depth < 2 and self.rng.random() < 0.45:
             n = self.rng.randrange(2, 4)
             parts = [self.clause(parameters, depth + 1) for _ in range(n)]
             inner = f" {self.rng.choice(['AND', 'OR'])} ".join(f"({part})" for part in parts)
-            return f"NOT ({inner})" if self.rng.random() < 0.1 else inner
-        return self.leaf(parameters)
+            return f"NOT ({inner})" if self.rng.random() < 0.15 else inner
+        leaf = self.leaf(parameters)
+        return f"NOT ({leaf})" if self.rng.random() < 0.1 else leaf
 
 
 def make_document(rng, k, pools, awkward, nested):
@@ -257,25 +342,41 @@ def create_table(pg, server, name, columns, database, collection, on_mismatch="e
         OPTIONS (database '{database}', collection '{collection}', on_mismatch '{on_mismatch}')""")
 
 
+def columns_without(names):
+    """COLUMNS without those, as text; each is one that ends with a comma."""
+    parts = re.split(r",\s+(?![^(]*\))", COLUMNS)
+    return ", ".join(part for part in parts if part.split()[0] not in names)
+
+
 def make_tables(pg, server, mongo, database, rng):
-    """[(table, its columns' text)]: one whose values are of every kind, one that has no mismatch, one with a collation."""
+    """{table: its columns' names}.
+
+    awkward  values of every kind, NULL where they do not convert
+    clean    none that does not convert
+    french   awkward ones, in a collection with that collation
+    strict   awkward again, where what does not convert is an error
+    """
     load(mongo, rng, database, "awkward", POOLS, AWKWARD, NESTED)
     load(mongo, rng, database, "clean", CLEAN, [None, ("undefined",)], CLEAN_NESTED)
     load(mongo, rng, database, "french", POOLS, AWKWARD, NESTED, collation={"locale": "fr", "strength": 1})
     pg.execute("""CREATE COLLATION IF NOT EXISTS mt_scan_ci
         (provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
-    tables = []
-    for name, columns, mismatch in (("awkward", COLUMNS, "null"), ("clean", CLEAN_COLUMNS, "error"),
-                                    ("french", COLUMNS, "null")):
-        create_table(pg, server, name, columns, database, name, mismatch)
-        tables.append((name, columns))
+    if not pg.execute("SELECT to_regtype('mt_judge_mood')").fetchone()[0]:
+        pg.execute(f"CREATE TYPE mt_judge_mood AS ENUM ({', '.join(repr(label) for label in LABELS)})")
+        pg.execute("CREATE DOMAIN mt_judge_text AS text")
+    tables = {}
+    for name, without, collection, mismatch in (
+            ("awkward", [], "awkward", "null"), ("clean", MISMATCHED, "clean", "error"), ("french", [], "french", "null"),
+            ("strict", [], "awkward", "error")):
+        create_table(pg, server, name, columns_without(without), database, collection, mismatch)
+        tables[name] = [part.split()[0] for part in re.split(r",\s+(?![^(]*\))", columns_without(without))]
     # an index changes how MongoDB answers, not what
     for field in ("i", "n", "s", "t", "x.y"):
         mongo[database].awkward.create_index(field)
     return tables
 
 
-def rows_or_error(pg, query, parameters):
+def rows_or_error(pg, query, parameters=()):
     try:
         return pg.execute(query, parameters, prepare=True).fetchall()
     except psycopg.Error as error:
@@ -284,19 +385,36 @@ def rows_or_error(pg, query, parameters):
         return error.sqlstate
 
 
-def documents_of_exact(pg, query, parameters):
-    """How many documents MongoDB sends under an exact filter, None if the query has none."""
-    pg.execute("SET mongo_tail.exact_filters = on")
-    try:
-        text = "\n".join(r[0] for r in pg.execute(f"EXPLAIN (ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF) {query}", parameters))
-    finally:
-        pg.execute("RESET mongo_tail.exact_filters")
-    if "MongoDB Filter Is Exact: true" not in text:
-        return None
-    found = re.search(r"MongoDB Documents: (\d+)", text)
-    return int(found[1]) if found else 0
-
-
 def explain(pg, query, parameters=None, options="VERBOSE, COSTS OFF"):
     """The plan; libbson 1 writes {  } what is { } since 2."""
     return "\n".join(r[0] for r in pg.execute(f"EXPLAIN ({options}) {query}", parameters)).replace("{  }", "{ }")
+
+
+def explain_exact(pg, query, parameters, options):
+    """The plan if all of its conditions are sent in an exact form, else None."""
+    pg.execute("SET mongo_tail.exact_filters = on")
+    try:
+        text = explain(pg, query, parameters, options)
+    finally:
+        pg.execute("RESET mongo_tail.exact_filters")
+    return text if "MongoDB Filter Is Exact: true" in text else None
+
+
+def documents_of_exact(pg, query, parameters=()):
+    """How many documents MongoDB sends under an exact filter, None if the query has none."""
+    text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
+    found = text and re.search(r"MongoDB Documents: (\d+)", text)
+    return None if text is None else int(found[1]) if found else 0
+
+
+def filter_of_exact(pg, query):
+    """The exact filter of a query without parameters, None if it has none; {"k": None} where nothing need be read."""
+    text = explain_exact(pg, query, (), "VERBOSE, COSTS OFF")
+    if text is None:
+        return None
+    if "Reads Nothing: true" in text:
+        return {"k": None}
+    options = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS, uuid_representation=0)
+    # libbson writes the last date of a timestamp as a year of six digits, which is no Extended JSON
+    query = re.search("MongoDB Query: (.*)", text)[1].replace('"294276-12-31T23:59:59.999Z"', '{"$numberLong": "9224318015999999"}')
+    return json_util.loads(query, json_options=options)["filter"]

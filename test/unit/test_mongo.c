@@ -31,6 +31,13 @@ test_uri_check(void)
 		"mongodb://localhost/", "mongodb://h1:1,h2:2/?replicaSet=rs0",
 		"mongodb://%2Ftmp%2Fmongodb-27017.sock/?directConnection=true",
 		"mongodb://h/?tls=true&tlsCAFile=/ca.pem&appname=a%40b",
+		"mongodb+srv://cluster.example.com/", "mongodb+srv://cluster.example.com/admin?readPreference=nearest",
+		"mongodb+srv://cluster.example.com/?srvServiceName=customname&srvMaxHosts=2&tls=false",
+		"mongodb://[::1]:27017,h2/db?readPreference=secondary&readPreferenceTags=dc:ny,rack:1&readPreferenceTags=",
+		"mongodb://h/?readPreference=secondary&maxStalenessSeconds=120&localThresholdMS=5",
+		"mongodb://h/?readConcernLevel=local&authSource=app&w=majority&journal=true&wtimeoutMS=5",
+		"mongodb://h/?ssl=true&tlsAllowInvalidHostnames=true&tlsAllowInvalidCertificates=true",
+		"mongodb://h/?compressors=zlib&zlibCompressionLevel=3&socketTimeoutMS=5&heartbeatFrequencyMS=1000",
 	};
 	static const char *const credentials[] = {
 		"mongodb://u:S3CRET@h/", "mongodb://u@h/", "mongodb://u:S3/CRET@h/",
@@ -40,14 +47,20 @@ test_uri_check(void)
 	};
 	static const char *const bad[] = {
 		"", "http://h/", "mongodb://", "mongodb://h/?tls=true&tlsDisableOCSPEndpointCheck=true",
-		"mongodb://h:99999/",
+		"mongodb://h:99999/", "mongodb+srv://",
+		"mongodb+srv://cluster.example.com:27017/", "mongodb+srv://a.example.com,b.example.com/",
+		"mongodb+srv://cluster.example.com/?directConnection=true", "mongodb://h1,h2/?directConnection=true",
+		"mongodb://h/?srvMaxHosts=2", "mongodb://h/?readPreference=somewhere", "mongodb://h/?maxStalenessSeconds=120",
+		"mongodb://h/?readPreferenceTags=a:b", "mongodb://h/?tlsInsecure=true&tlsAllowInvalidHostnames=true",
+		"mongodb://h/?tls=true&ssl=false",
 	};
 	MtMongoError error;
 	bool		has_credentials;
 	char		mechanism[32];
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		CHECK(mt_uri_check(good[i], &has_credentials, &error) && !has_credentials);
+		if (!mt_uri_check(good[i], &has_credentials, &error) || has_credentials)
+			CHECK(!printf("%s: %s\n", good[i], error.message));
 	for (size_t i = 0; i < sizeof credentials / sizeof *credentials; i++)
 	{
 		CHECK(!mt_uri_check(credentials[i], &has_credentials, &error));
@@ -55,12 +68,16 @@ test_uri_check(void)
 		CHECK(strstr(error.message, "S3") == NULL);
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		CHECK(!mt_uri_check(bad[i], &has_credentials, &error) && !has_credentials &&
-			  error.message[0] != '\0');
+		if (mt_uri_check(bad[i], &has_credentials, &error) || has_credentials || error.message[0] == '\0')
+			CHECK(!printf("%s is taken\n", bad[i]));
 	CHECK(mt_uri_names_files(good[3]) && !mt_uri_names_files(good[0]));
 	CHECK(mt_uri_auth_mechanism("mongodb://h/?authMechanism=MONGODB-X509", mechanism,
 								sizeof mechanism) && strcmp(mechanism, "MONGODB-X509") == 0);
 	CHECK(!mt_uri_auth_mechanism(good[0], mechanism, sizeof mechanism));
+	CHECK(mt_uri_read_concern("mongodb://h/?readConcernLevel=local", mechanism, sizeof mechanism) &&
+		  strcmp(mechanism, "local") == 0);
+	CHECK(!mt_uri_read_concern(good[0], mechanism, sizeof mechanism));
+	CHECK(!mt_uri_read_concern("mongodb://h/?appname=readConcernLevel", mechanism, sizeof mechanism));
 }
 
 /* A listening socket on a free port. */

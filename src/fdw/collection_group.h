@@ -1,0 +1,93 @@
+/*
+ * collection_group.h
+ *		Aggregates and GROUP BY as a $group of MongoDB's: what is asked for, and
+ *		its results as rows.
+ *
+ * See the top of collection_group.c for how the answer is kept right.
+ */
+#ifndef MT_COLLECTION_GROUP_H
+#define MT_COLLECTION_GROUP_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+#include "fdw/collection_column.h"
+
+/* What a column of the result is. */
+typedef enum MtOutputKind
+{
+	MT_OUTPUT_KEY,
+	MT_OUTPUT_COUNT_ALL,
+	MT_OUTPUT_COUNT,
+	MT_OUTPUT_SUM,
+	MT_OUTPUT_AVG,
+	MT_OUTPUT_MIN,				/* bool_and, too */
+	MT_OUTPUT_MAX				/* bool_or, too */
+} MtOutputKind;
+
+/* What must be known of a column that is aggregated: accumulators. */
+#define MT_NEED_SUM		1
+#define MT_NEED_AVG		2
+#define MT_NEED_COUNT	4		/* of values that are not NULL */
+#define MT_NEED_RANGE	8		/* the least and the greatest value */
+
+/* A plan can carry it: all of it is lists. */
+typedef struct MtGrouping
+{
+	List	   *keys;			/* indexes of columns */
+	List	   *arguments;		/* aggregated columns: integer lists of index and needs */
+	List	   *outputs;		/* integer lists of MtOutputKind and index in keys or arguments */
+	bool		is_one_row;		/* no GROUP BY: a row even when there is no document */
+} MtGrouping;
+
+extern List *mt_grouping_to_list(const MtGrouping *grouping);
+extern MtGrouping *mt_grouping_from_list(List *list);
+
+/* Can documents be grouped by the column? */
+extern bool mt_group_takes_key(const MtCollectionColumn *column);
+
+/* What must be known for an aggregate over the column; 0: it cannot be had. */
+extern int	mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind);
+
+/* An output over a column: registers the column among keys or arguments. */
+extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, int column, int needs);
+
+/*
+ * Write the $group as an element of a pipeline.  is_precise: count where a
+ * number of values could otherwise be told from sum and average.
+ */
+extern void mt_group_build(StringInfo buffer, int index, const MtGrouping *grouping,
+						   const MtCollectionColumn *columns, bool is_precise);
+
+/* Are strings compared? */
+extern bool mt_group_compares_text(const MtGrouping *grouping, const MtCollectionColumn *columns);
+
+/* ---- results ---- */
+
+typedef struct MtGroupReader MtGroupReader;
+
+typedef enum MtGroupVerdict
+{
+	MT_GROUP_GOOD,				/* the row is what PostgreSQL would have made */
+	MT_GROUP_UNKNOWN,			/* it may be something else: ask MongoDB precisely */
+	MT_GROUP_ODD				/* the same, and MongoDB cannot tell */
+} MtGroupVerdict;
+
+/* In the current memory context; all that is given must live as long. */
+extern MtGroupReader *mt_group_reader_create(const MtGrouping *grouping, const MtCollectionColumn *columns,
+											 const MtCollectionName *name);
+
+/* Begin another pass over results. */
+extern void mt_group_reader_reset(MtGroupReader *reader);
+
+/* Store one result as a row; only MT_GROUP_GOOD leaves one.  Values are in the
+ * current memory context, or valid until the next call. */
+extern MtGroupVerdict mt_group_reader_store(MtGroupReader *reader, MtSlice document, TupleTableSlot *slot);
+
+/* The row of no documents at all. */
+extern void mt_group_reader_store_empty(MtGroupReader *reader, TupleTableSlot *slot);
+
+#endif							/* MT_COLLECTION_GROUP_H */

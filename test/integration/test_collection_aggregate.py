@@ -1,0 +1,256 @@
+"""Aggregates, GROUP BY and DISTINCT that MongoDB computes: the answers are PostgreSQL's, or PostgreSQL gives them.
+
+Generated queries over collections of which each field draws its values from a palette of its own, from
+plain to awkward (judge.py): MongoDB must answer where the values are plain, and never wrongly.
+"""
+
+import decimal
+import os
+import re
+
+import pytest
+from bson import Decimal128, Int64, ObjectId
+from psycopg import errors
+
+from judge import AWKWARD, COLUMNS, NAN, POOLS, UUIDS, Clauses, create_table, explain, rows_or_error, undefined, utc, with_raw
+
+QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
+COLLECTIONS = 10
+DOCUMENTS = 60
+
+MISSING = ("missing",)
+UNDEFINED = ("undefined",)
+PLAIN = {
+    "i": [[1, 2, 3, 5, 5, 5], [Int64(5), 1, 2, Int64(2 ** 31)], [0, 0, 0], [2 ** 31 - 1, 5, -2 ** 31],
+          [Int64(2 ** 62), 1], [Int64(2 ** 63 - 1), 1], [1, 1, -1], [5]],
+    "f": [[0.5, 1.5, 2], [0.1, 0.2, 0.3, 1e10], [1, 2, 3], [0.0, -0.0, 0], [1e300, 5e-324], [-1.5, 1.5]],
+    "n": [[1, 2, Int64(3)], [0.5, 1.5, 7], [0.1, 0.2], [5, 5.0]],
+    "s": [["a", "b", "c", "A"], ["", "x" * 300, "\u00e9", "z"], [ObjectId("65a1b2c3d4e5f60718293a4b"), ObjectId("0" * 24)]],
+    "b": [[True, False], [True], [False]],
+    "t": [[utc("2024-02-29"), utc("1969-12-31 23:59:59.999"), utc("2024-02-29 12:00")], [utc("2024-02-29"), utc("1900-01-01")]],
+    "u": [[uuid_of for uuid_of in POOLS["u"][:3]]],
+}
+SPICE = [[], [], [], [None], [MISSING], [None, MISSING], [UNDEFINED], [None, UNDEFINED], [MISSING, NAN], [5.5], [5.0],
+         [Decimal128("5")], [Decimal128("5.10")], ["a"], [[5]], [[]], [{"y": 5}], [True], [utc("2024-02-29")], POOLS["u"][3:5],
+         [ObjectId("65a1b2c3d4e5f60718293a4b")], ["65a1b2c3d4e5f60718293a4b"], ["a\0b"], [Int64(2 ** 53 + 1)], ["ab" * 20], AWKWARD]
+KEYS = ["i2", "i4", "i8", "f8", "n", "n2", "s", "c", "v", "e", "ci", "v3", "bp", "b", "t", "ts", "d", "u", "xy", "f4"]
+CALLS = {
+    "count": KEYS + ["x", "doc", "id"],
+    "sum": ["i2", "i4", "i8", "f8", "n", "n2", "xy", "f4"],
+    "avg": ["i2", "i4", "i8", "f8", "n", "xy", "f4"],
+    "min": ["i2", "i4", "i8", "f8", "n", "c", "v", "s", "t", "ts", "d", "xy", "f4", "bp"],
+    "max": ["i2", "i4", "i8", "f8", "n", "c", "v", "s", "t", "ts", "d", "xy", "f4", "bp"],
+    "bool_and": ["b"], "bool_or": ["b"], "every": ["b"],
+}
+
+
+@pytest.fixture(autouse=True)
+def small_collections(pg):
+    """However few documents there are, it pays not to aggregate them here."""
+    pg.execute("SET cpu_operator_cost = 10")
+
+
+def make_document(rng, k, palettes):
+    document, raw = {"_id": f"id{k}", "k": k}, []
+    for name, palette in palettes.items():
+        value = rng.choice(palette)
+        if value == MISSING:
+            continue
+        if value == UNDEFINED:
+            raw.append(undefined(name))
+        elif not isinstance(value, tuple):
+            document[name] = value
+    return with_raw(document, *raw)
+
+
+@pytest.fixture
+def palette_tables(pg, server, mongo, fresh_namespace, rng):
+    """Tables over small collections, each in both modes of on_mismatch."""
+    pg.execute("""CREATE COLLATION IF NOT EXISTS mt_scan_ci
+        (provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
+    tables = []
+    for n in range(COLLECTIONS):
+        palettes = {}
+        for name, pools in PLAIN.items():
+            palette = list(rng.choice(pools)) * 4
+            for _ in range(rng.choice([0, 1, 1, 2])):
+                palette += [v for v in rng.choice(SPICE) if not isinstance(v, tuple) or v in (MISSING, UNDEFINED)][:8]
+            palettes[name] = palette
+        palettes["x"] = rng.choice([[{"y": 5}, {"y": 7}], [{"y": 5}, {}, MISSING], [{"y": 5}, [{"y": 5}]], [{"y": 5}, 3]])
+        options = {"collation": {"locale": "fr", "strength": 1}} if rng.random() < 0.3 else {}
+        mongo[fresh_namespace].create_collection(f"c{n}", **options)
+        documents = rng.choice([DOCUMENTS, DOCUMENTS, DOCUMENTS, 1, 0])
+        if documents:
+            mongo[fresh_namespace][f"c{n}"].insert_many(make_document(rng, k, palettes) for k in range(documents))
+        if rng.random() < 0.5:
+            mongo[fresh_namespace][f"c{n}"].create_index(rng.choice(list(palettes)))
+        for mode in ("null", "error"):
+            create_table(pg, server, f"p{n}_{mode}", COLUMNS, fresh_namespace, f"c{n}", mode)
+            tables.append(f"p{n}_{mode}")
+    yield tables
+    for table in tables:
+        pg.execute(f"DROP FOREIGN TABLE {table}")
+
+
+def comparable(rows):
+    """Rows in an order of their own; floats to nine digits, since the order of additions is nobody's."""
+    def value(v):
+        if isinstance(v, float):
+            return "nan" if v != v else f"{v + 0.0:.9g}".replace("-0", "0") if v == 0 else f"{v:.9g}"
+        return str(v) if isinstance(v, decimal.Decimal) else v
+    return sorted((tuple(value(v) for v in row) for row in rows), key=repr) if isinstance(rows, list) else rows
+
+
+def make_query(rng, table, where):
+    """A query with @ for what it reads."""
+    keys = rng.sample(KEYS, rng.choice([0, 0, 1, 1, 1, 2, 3]))
+    calls = []
+    for _ in range(rng.choice([0, 1, 1, 2, 3])):
+        name = rng.choice(list(CALLS) + ["count"])
+        calls.append(f"{name}({rng.choice(CALLS[name])})")
+    if rng.random() < 0.6 or not (keys or calls):
+        calls.append(rng.choice(["count(*)", "count(1)", "count(*) + 1", "coalesce(sum(i4), 0) + count(*)"]))
+    if keys and rng.random() < 0.25:
+        return f"SELECT DISTINCT {', '.join(keys)} FROM @ {where}"
+    query = f"SELECT {', '.join(keys + calls)} FROM @ {where}"
+    if keys:
+        query += f" GROUP BY {', '.join(keys)}"
+    if rng.random() < 0.2:
+        query += " HAVING " + rng.choice(["count(*) > 2", "sum(i4) > 10", "min(i4) IS NOT NULL", "avg(f8) < 5", "bool_or(b)"])
+    if rng.random() < 0.1 and keys:
+        query += f" ORDER BY {keys[0]}"
+    return query
+
+
+def test_generated_aggregates(pg, palette_tables, rng):
+    """Each query gives the same rows by MongoDB and over a materialized copy of the table."""
+    pg.execute("SET plan_cache_mode = force_generic_plan")
+    pg.execute("SET TimeZone = 'UTC'")
+    columns = {c.split()[0] for c in re.sub(r"\([^()]*\)", "", COLUMNS).split(",")}
+    failures, pushed, by_mongodb, locally_failed = [], 0, 0, 0
+    for n in range(QUERIES):
+        table = rng.choice(palette_tables)
+        parameters = [] if rng.random() < 0.5 else None
+        where = f"WHERE {Clauses(rng, columns).comparison(parameters)}" if rng.random() < 0.4 else ""
+        query = make_query(rng, table, where)
+        # only these: each column more could be one that does not convert
+        read = [c for c in columns if re.search(rf"\b{c}\b", query)] or ["k"]
+        local = rows_or_error(pg, f"WITH y AS MATERIALIZED (SELECT {', '.join(read)} FROM {table}) " + query.replace("@", "y"),
+                              parameters)
+        sent = rows_or_error(pg, query.replace("@", table), parameters)
+        if isinstance(local, str):
+            locally_failed += 1
+            continue
+        if comparable(sent) != comparable(local):
+            failures.append((query.replace("@", table), parameters, sent, local))
+            continue
+        plan = explain(pg, query.replace("@", table), parameters, "ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF")
+        if '"$group"' in plan:
+            pushed += 1
+            by_mongodb += "Answered Locally" not in plan
+    for failure in failures[:10]:
+        print(*failure, sep="\n    ")
+    assert not failures, f"{len(failures)} of {QUERIES} queries"
+    print(f"{QUERIES} queries: {pushed} with a $group, {by_mongodb} answered by MongoDB; {locally_failed} failed without pushdown")
+    assert pushed > QUERIES * 0.2 and by_mongodb > pushed * 0.3
+
+
+# ---- what went wrong once, or would: each a case of its own ----
+
+NAMED = [
+    # type, the field's values, what is selected, rows, does MongoDB answer?
+    ("int4", [1, 2, 3, None, MISSING], "count(*), count(a), sum(a), min(a), max(a)", [(5, 3, 6, 1, 3)], True),
+    ("int4", [1, 2, 4], "avg(a)", [(decimal.Decimal("2.3333333333333333"),)], True),
+    ("int4", [1, -1], "sum(a), avg(a)", [(0, decimal.Decimal("0E-20"))], True),
+    ("int4", [None, MISSING], "sum(a), avg(a), count(a), min(a)", [(None, None, 0, None)], True),
+    ("int4", [], "count(*), sum(a), avg(a), max(a)", [(0, None, None, None)], True),
+    ("int4", [], "a, count(*) GROUP BY a", [], True),
+    ("int4", [5, 5.0, Int64(5), Decimal128("5")], "a, count(*) GROUP BY a", [(5, 4)], True),
+    ("int4", [None, MISSING, UNDEFINED], "a, count(*) GROUP BY a", [(None, 3)], False),
+    ("int4", [None, MISSING], "a, count(*) GROUP BY a", [(None, 2)], True),
+    ("int4", [1, "x", [2]], "sum(a), count(a), count(*)", [(1, 1, 3)], False),
+    ("int4", [1, "x", None], "a, count(*) GROUP BY a", [(1, 1), (None, 2)], False),
+    ("int4", [1, 2.0], "sum(a)", [(3,)], False),
+    ("int4", [1, Int64(2 ** 40)], "sum(a), count(a)", [(1, 1)], False),
+    ("int8", [Int64(2 ** 63 - 1), Int64(2 ** 63 - 1)], "sum(a)", [(decimal.Decimal(2 ** 64 - 2),)], False),
+    ("int8", [Int64(2 ** 62), Int64(2 ** 61)], "sum(a)", [(decimal.Decimal(2 ** 62 + 2 ** 61),)], True),
+    ("float8", [NAN, 1.0], "max(a)", [(NAN,)], False),
+    ("float8", [0.5, 1.5, None], "sum(a), avg(a), max(a), count(a)", [(2.0, 1.0, 1.5, 2)], True),
+    ("float8", [1.0, Int64(2 ** 53 + 1)], "count(a)", [(1,)], False),
+    ("numeric", [0.1, Decimal128("0.1")], "a, count(*) GROUP BY a", [(decimal.Decimal("0.1"), 2)], False),
+    ("numeric", [0.1, Decimal128("0.2")], "sum(a)", [(decimal.Decimal("0.3"),)], None),
+    ("text", ["a", "A", None], "a, count(*) GROUP BY a", [("A", 1), ("a", 1), (None, 1)], True),
+    ("text", [ObjectId("0" * 24), "0" * 24], "a, count(*) GROUP BY a", [("0" * 24, 2)], False),
+    ("text", ["b", "a\0c"], "count(a)", [(1,)], None),
+    ("text COLLATE \"C\"", ["b", "a", "B"], "min(a), max(a)", [("B", "b")], True),
+    ("text COLLATE \"en-x-icu\"", ["b", "a", "B"], "min(a), max(a)", [("a", "B")], None),
+    ("bool", [True, False, None], "bool_and(a), bool_or(a), every(a), count(a)", [(False, True, False, 2)], True),
+    ("uuid", [POOLS["u"][0], POOLS["u"][3]], "a, count(*) GROUP BY a", [(UUIDS[0], 2)], False),
+    ("date", [utc("2024-02-29"), utc("2024-03-01")], "min(a), max(a)", None, True),
+]
+
+
+@pytest.mark.parametrize("case", NAMED, ids=[f"{c[0]} {c[2]} {n}" for n, c in enumerate(NAMED)])
+def test_named(pg, server, mongo, fresh_namespace, case):
+    kind, values, selected, expected, by_mongodb = case
+    for collection, options in (("t", {}), ("f", {"collation": {"locale": "fr", "strength": 1}})):
+        target = mongo[fresh_namespace].create_collection(collection, **options)
+        if values:
+            target.insert_many([with_raw({"_id": n} if v in (MISSING, UNDEFINED) else {"_id": n, "a": v},
+                                         *([undefined("a")] if v == UNDEFINED else [])) for n, v in enumerate(values)])
+        pg.execute("DROP FOREIGN TABLE IF EXISTS named")
+        create_table(pg, server, "named", f"_id integer, a {kind}", fresh_namespace, collection, "null")
+        what, _, group = selected.partition(" GROUP BY ")
+        query = f"SELECT {what} FROM named" + (f" GROUP BY {group}" if group else "")
+        rows = pg.execute(query).fetchall()
+        if expected is not None:
+            assert comparable(rows) == comparable(expected), collection
+        plan = explain(pg, query, options="ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF")
+        assert {True: '"$group"' in plan and "Answered Locally" not in plan, False: "Answered Locally: true" in plan,
+                None: '"$group"' not in plan}[by_mongodb], plan
+    pg.execute("DROP FOREIGN TABLE named")
+
+
+def test_average_of_many_zeros(pg, server, mongo, fresh_namespace):
+    """The scale of a zero average depends on the count, for which MongoDB is asked again."""
+    mongo[fresh_namespace].t.insert_many([{"_id": n, "a": 0 if n % 3 else None} for n in range(18000)])
+    create_table(pg, server, "zeros", "_id integer, a integer", fresh_namespace, "t")
+    average = pg.execute("SELECT avg(a) FROM zeros").fetchone()[0]
+    assert str(average) == str(pg.execute("WITH x AS MATERIALIZED (SELECT * FROM zeros) SELECT avg(a) FROM x").fetchone()[0])
+    plan = explain(pg, "SELECT avg(a) FROM zeros", options="ANALYZE, COSTS OFF, TIMING OFF")
+    assert "MongoDB Commands: 2" in plan and "Answered Locally" not in plan
+    pg.execute("DROP FOREIGN TABLE zeros")
+
+
+def test_mismatch_is_an_error(pg, server, mongo, fresh_namespace):
+    """Under on_mismatch 'error' a value that does not convert is the error that a scan has for it."""
+    mongo[fresh_namespace].t.insert_many([{"_id": 1, "a": 5}, {"_id": 2, "a": "five"}])
+    create_table(pg, server, "strict", "_id integer, a integer", fresh_namespace, "t")
+    for query in ("SELECT sum(a) FROM strict", "SELECT a, count(*) FROM strict GROUP BY a", "SELECT DISTINCT a FROM strict",
+                  "SELECT min(a) FROM strict", "SELECT count(a) FROM strict"):
+        with pytest.raises(errors.InvalidCharacterValueForCast) as caught:
+            pg.execute(query)
+        assert "with _id 2" in caught.value.diag.message_detail
+    assert pg.execute("SELECT count(*) FROM strict").fetchone() == (2,)
+    pg.execute("DROP FOREIGN TABLE strict")
+
+
+def test_plans(pg, server, mongo, fresh_namespace):
+    mongo[fresh_namespace].t.insert_many({"_id": n, "a": n % 7, "b": n} for n in range(2000))
+    create_table(pg, server, "t", "_id integer, a integer, b integer", fresh_namespace, "t")
+    query = "SELECT a, count(*), sum(b) + 1 FROM t WHERE b > 5 GROUP BY a HAVING count(*) > 1"
+    plan = explain(pg, query)
+    stage = re.search(r"MongoDB Query: (.*)", plan)[1]
+    assert '"aggregate" : "t"' in stage and '"$match"' in stage and '"_id" : "$a"' in stage, plan
+    assert "Filter: ((count(*)) > 1)" in plan, plan
+    assert len(pg.execute(query).fetchall()) == 7
+    pg.execute("SET plan_cache_mode = force_generic_plan")
+    pg.execute("PREPARE q(int) AS SELECT count(*) FROM t WHERE b < $1")
+    assert '"$1"' in explain(pg, "EXECUTE q(7)")
+    assert [pg.execute("EXECUTE q(%s)" % n).fetchone()[0] for n in (7, 0, 2000, "NULL")] == [7, 0, 2000, 0]
+    # a rescan asks anew
+    assert pg.execute("SELECT v, (SELECT count(*) FROM t WHERE b < v + 0) FROM generate_series(0, 3) v").fetchall() == \
+        [(n, n) for n in range(4)]
+    pg.execute("SET mongo_tail.enable_aggregate = off")
+    assert '"$group"' not in explain(pg, query)
+    pg.execute("DROP FOREIGN TABLE t")
