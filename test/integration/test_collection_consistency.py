@@ -244,7 +244,7 @@ def test_where_it_cannot_be(pg, accounts, server, make_mongo, new_server):
 def test_secondary(pg, make_replica_set, new_server, accounts):
     """A member that lags answers late, not wrongly: the time comes from it or from what the session knows."""
     members = make_replica_set()
-    with members.client() as client:
+    with members.client(w=3) as client:
         client.shop.t.insert_many([{"_id": n, "v": 0} for n in range(100)])
         new_server(pg, "set3", members.uri, read_preference="secondary")
         create_tables(pg, "set3", "shop", "t")
