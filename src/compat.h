@@ -96,14 +96,14 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 
 /* A path of a foreign base relation: 17 and 18 put arguments in between. */
 #if PG_VERSION_NUM >= 180000
-#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, keys, outer, NULL, NIL, NIL)
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, keys, outer, NULL, NIL, private)
 #elif PG_VERSION_NUM >= 170000
-#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL, NIL)
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL, private)
 #else
-#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL)
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, private)
 #endif
 
 /* A path of an upper relation: the same. */
