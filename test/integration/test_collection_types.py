@@ -345,7 +345,10 @@ CONVERT = {
 
 def shape(values, type_, depth):
     """The lengths of a rectangular array and its leaves."""
-    holds_arrays = type_[1] in ("json", "jsonb") or type_[0] == "domain" and type_[2][0] == "array"
+    base = type_
+    while base[0] == "domain":
+        base = base[2]
+    holds_arrays = base[0] == "array" or base[1] in ("json", "jsonb")
     nested = [isinstance(v, list) and not holds_arrays for v in values]
     if depth >= 6 or any(nested) and not all(nested):
         raise Mismatch("22018")

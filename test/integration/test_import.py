@@ -9,6 +9,7 @@ import pytest
 from bson import Binary, Code, Decimal128, Int64, ObjectId, Regex, Timestamp
 from psycopg import errors, sql
 
+from harness import mongod_version
 from harness.tails import Background, takes_at_most, wait_backend_waits
 
 UTC = datetime.timezone.utc
@@ -234,15 +235,19 @@ def test_names_of_columns(pg, server, mongo, fresh_namespace, schema):
     if mongo.server_info()["versionArray"] < [5]:
         pytest.skip("before 5.0 MongoDB refuses names with dots and dollars")
     names = ["A", "a", 'q"q', "it's", "$x", "b\\b", "ctid", "xmin", "select", "\u00e9", "c" * 100, "c" * 101, "0", "%s"]
+    no_column = "$"
+    if mongod_version() < (5,):     # which stores no names with a dollar in front
+        names[names.index("$x")], no_column = "x$", "b.c"
     mongo[fresh_namespace].command("insert", "odd", documents=[
-        {"_id": 1, **{name: n for n, name in enumerate(names)}, "": "x", "a.b": "x", "$": "x", "tail": 5}])
+        {"_id": 1, **{name: n for n, name in enumerate(names)}, "": "x", "a.b": "x", no_column: "x", "tail": 5}])
     seen = notices(pg, lambda: import_schema(pg, server, fresh_namespace, schema, fold_names="true", document="doc"))
     assert [(s, m) for s, m, _ in seen] == [
         ("WARNING", '3 fields of collection "odd" are no columns of foreign table "odd"')]
     cursor = pg.execute(f"SELECT * FROM {schema}.odd")
     row = dict(zip([c.name for c in cursor.description], cursor.fetchone()))
     assert row.pop("doc")["a.b"] == "x"
-    assert row == {"_id": 1, "a_2": 0, "a": 1, 'q"q': 2, "it's": 3, "$x": 4, "b\\b": 5, "ctid_2": 6, "xmin_2": 7,
+    assert row.pop(names[4]) == 4
+    assert row == {"_id": 1, "a_2": 0, "a": 1, 'q"q': 2, "it's": 3, "b\\b": 5, "ctid_2": 6, "xmin_2": 7,
                    "select": 8, "\u00e9": 9, "c" * 63: 10, "c" * 51 + "_2": 11, "0": 12, "%s": 13, "tail": 5}
 
 
