@@ -32,18 +32,18 @@ void
 mt_connection_kill_session(MtConnection *connection, const uint8_t session_id[16])
 {
 	bson_t		command = BSON_INITIALIZER;
-	bson_t		sessions;
+	bson_t		sessions = BSON_INITIALIZER;
 	bson_t		session;
 
 	if (connection->settled == NULL || !mt_stream_is_live(connection, connection->settled))
 		return;
-	BSON_APPEND_ARRAY_BEGIN(&command, "killSessions", &sessions);
 	BSON_APPEND_DOCUMENT_BEGIN(&sessions, "0", &session);
 	BSON_APPEND_BINARY(&session, "id", BSON_SUBTYPE_UUID, session_id, 16);
 	bson_append_document_end(&sessions, &session);
-	bson_append_array_end(&command, &sessions);
+	BSON_APPEND_ARRAY(&command, "killSessions", &sessions);
 	BSON_APPEND_UTF8(&command, "$db", "admin");
 	mt_wire_send_and_forget(connection, connection->settled, &command);
+	bson_destroy(&sessions);
 	bson_destroy(&command);
 }
 
