@@ -39,6 +39,7 @@ typedef enum MtExpressionGuard
 {
 	MT_EXPRESSION_NONE,
 	MT_EXPRESSION_IS_DOUBLE,	/* a double holds the number exactly */
+	MT_EXPRESSION_IS_INTEGER,	/* an int64 does */
 	MT_EXPRESSION_IS_MIDNIGHT,	/* a date without time of day */
 	MT_EXPRESSION_DIGITS_MATCH, /* an ObjectId's digits match expression_regex */
 	MT_EXPRESSION_DIGITS_DIFFER
@@ -48,7 +49,7 @@ typedef enum MtExpressionGuard
 typedef struct MtGuard
 {
 	const char *types[MT_MAX_TYPES];	/* one of these, by MongoDB's names; none: any */
-	bool		is_integral;	/* without fraction, and in the range of int64 */
+	bool		is_integral;	/* without fraction, and in the range of int64; not for decimals */
 	const char *regex;
 	MtExpressionGuard expression;
 	const char *expression_regex;

@@ -128,13 +128,13 @@ put_conversion(StringInfo buffer, const char *name, const char *path, const char
 	mt_build_end(buffer, element);
 }
 
-/* {$eq: [its conversion to a double, it]} */
+/* {$eq: [its conversion to a type, it]} */
 static void
-put_is_double(StringInfo buffer, const char *path)
+put_is_a(StringInfo buffer, const char *path, const char *type)
 {
 	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
 
-	put_conversion(buffer, "0", path, "double");
+	put_conversion(buffer, "0", path, type);
 	mt_build_text(buffer, "1", path);
 	mt_build_end(buffer, equal);
 }
@@ -183,7 +183,10 @@ put_expression(StringInfo buffer, const MtCollectionColumn *column, const MtGuar
 	switch (guard->expression)
 	{
 		case MT_EXPRESSION_IS_DOUBLE:
-			put_is_double(buffer, path);
+			put_is_a(buffer, path, "double");
+			break;
+		case MT_EXPRESSION_IS_INTEGER:
+			put_is_a(buffer, path, "long");
 			break;
 		case MT_EXPRESSION_IS_MIDNIGHT:
 			put_is_midnight(buffer, path);

@@ -16,7 +16,9 @@
  *	integers				in range, no fraction:		exact		exact
  *							$bitsAllClear: 0 is no
  *							mask, but matches only
- *							integral numbers in int64
+ *							integral numbers in int64;
+ *							decimal that $convert to an
+ *							equal long
  *	double precision		double, int; long and		exact		exact
  *							decimal that $convert to
  *							an equal double
@@ -200,7 +202,14 @@ integer_arms(const MtCollectionColumn *column, MtArms *arms)
 	MtArm	   *arm = mt_add_arm(arms);
 	MtGuard    *guard = mt_add_guard(arm);
 
+	guard->types[0] = "int";
+	guard->types[1] = "long";
+	guard->types[2] = "double";
 	guard->is_integral = true;
+	/* of a decimal, $bitsAllClear overlooks the fraction */
+	guard = mt_add_guard(arm);
+	guard->types[0] = "decimal";
+	guard->expression = MT_EXPRESSION_IS_INTEGER;
 	arm->least = mt_point_integer(MT_BSON_INT64, mt_column_least_integer(column));
 	arm->most = mt_point_integer(MT_BSON_INT64, mt_column_greatest_integer(column));
 }
