@@ -98,7 +98,7 @@ VALUES = [
 SCALARS = ["bool", "int2", "int4", "int8", "float4", "float8", "numeric", "numeric(4,1)", "numeric(3,-2)", "text",
            "varchar", "varchar(2)", "char(4)", '"char"', "name", "bytea", "uuid", "timestamptz", "timestamptz(1)",
            "timestamp", "timestamp(0)", "date", "json", "jsonb", "mongo_tail.objectid", "mongo_tail.cluster_time",
-           "ct_mood", "inet", "citext", "cidr", "bit(3)"]
+           "ct_mood", "inet", "citext", "bit(3)"]
 # A type here is ("scalar", name), ("array", type), ("domain", name, type, check) or ("composite", name, [(attribute, type)]).
 INT, TEXT, JSONB = ("scalar", "int4"), ("scalar", "text"), ("scalar", "jsonb")
 POSITIVE = ("domain", "ct_positive", INT, lambda v: v is NULL or int(v) > 0)
@@ -345,7 +345,7 @@ CONVERT = {
     "name": limited(63, in_bytes=True), "bytea": bytea, "uuid": as_uuid, "timestamptz": moment("+00"),
     "timestamptz(1)": moment("+00", 100), "timestamp": moment(""), "timestamp(0)": moment("", 1000), "date": day,
     "json": as_json, "jsonb": as_json, "mongo_tail.objectid": objectid, "mongo_tail.cluster_time": cluster_time,
-    "ct_mood": mood, "inet": inet, "citext": string, "cidr": inet, "bit(3)": never,
+    "ct_mood": mood, "inet": inet, "citext": string, "bit(3)": never,
 }
 
 
