@@ -19,7 +19,7 @@ def create(pg, server, table, columns, database, collection, **options):
 
 
 def analyze(pg, table):
-    """What ANALYZE says that it did."""
+    """What the wrapper says that it did; PostgreSQL says more, another version another thing."""
     said = []
 
     def note(diagnostic):
@@ -27,7 +27,7 @@ def analyze(pg, table):
     pg.add_notice_handler(note)
     pg.execute(f"ANALYZE VERBOSE {table}")
     pg.remove_notice_handler(note)
-    return said[-1]
+    return next(text for text in said if text.startswith('"') or "cannot analyze" in text)
 
 
 def statistics(pg, table, column):
@@ -107,7 +107,7 @@ def test_views_filters_and_time_series(pg, server, mongo, fresh_namespace):
         assert analyze(pg, name) == f'"{name}": read {left} documents, {left} rows in sample'
         assert rows(pg, f"SELECT * FROM {name}") == left
         pg.execute(f"DROP FOREIGN TABLE {name}")
-    if tuple(map(int, mongo.server_info()["version"].split(".")[:2])) >= (5, 0):
+    if mongo.server_info()["versionArray"] >= [5]:
         database.create_collection("series", timeseries={"timeField": "at", "metaField": "of"})
         database.series.insert_many([{"at": DAY + datetime.timedelta(seconds=n), "of": n % 5, "v": n} for n in range(3000)])
         create(pg, server, "series", "at timestamptz, of integer, v integer", fresh_namespace, "series")

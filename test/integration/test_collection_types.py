@@ -98,7 +98,7 @@ VALUES = [
 SCALARS = ["bool", "int2", "int4", "int8", "float4", "float8", "numeric", "numeric(4,1)", "numeric(3,-2)", "text",
            "varchar", "varchar(2)", "char(4)", '"char"', "name", "bytea", "uuid", "timestamptz", "timestamptz(1)",
            "timestamp", "timestamp(0)", "date", "json", "jsonb", "mongo_tail.objectid", "mongo_tail.cluster_time",
-           "ct_mood", "inet", "citext"]
+           "ct_mood", "inet", "citext", "bit(3)"]
 # A type here is ("scalar", name), ("array", type), ("domain", name, type, check) or ("composite", name, [(attribute, type)]).
 INT, TEXT, JSONB = ("scalar", "int4"), ("scalar", "text"), ("scalar", "jsonb")
 POSITIVE = ("domain", "ct_positive", INT, lambda v: v is NULL or int(v) > 0)
@@ -113,7 +113,9 @@ TYPES = [("scalar", name) for name in SCALARS] + [
     ("array", PAIR_DOMAIN), MATRIX, ("array", MATRIX)]
 
 CREATE = """
-    CREATE EXTENSION citext;
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') THEN CREATE EXTENSION citext; END IF;
+    END $$;
     CREATE TYPE ct_mood AS ENUM ('ok', 'sad');
     CREATE DOMAIN ct_positive AS int4 CHECK (VALUE > 0);
     CREATE TYPE ct_pair AS (a int4, gone int, b text);
@@ -242,6 +244,12 @@ def inet(value):
     return text + "/32"
 
 
+def never(value):
+    """A type that none of the strings here spells."""
+    string(value)
+    raise Mismatch("22P02")
+
+
 def boolean(value):
     if not isinstance(value, bool):
         raise Mismatch("22018")
@@ -339,7 +347,7 @@ CONVERT = {
     "name": limited(63, in_bytes=True), "bytea": bytea, "uuid": as_uuid, "timestamptz": moment("+00"),
     "timestamptz(1)": moment("+00", 100), "timestamp": moment(""), "timestamp(0)": moment("", 1000), "date": day,
     "json": as_json, "jsonb": as_json, "mongo_tail.objectid": objectid, "mongo_tail.cluster_time": cluster_time,
-    "ct_mood": mood, "inet": inet, "citext": string,
+    "ct_mood": mood, "inet": inet, "citext": string, "bit(3)": never,
 }
 
 
@@ -538,7 +546,7 @@ def judge(pg, name, documents, type_, namespace):
             said = " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.context)))
             if not all(part in said for part in (f'"{database}.{collection}"', f"_id {i}", 'field "v', 'column "v"')):
                 wrong.append((type_, value, "says", said))
-            if expected.sqlstate == "23514" or error.diag.message_primary.startswith("invalid input"):
+            if expected.sqlstate == "23514":
                 continue
             if kind is not None and type_[0] == "scalar" and f"it is the {kind} " not in said:
                 wrong.append((type_, value, "says", said, "not", kind))
@@ -556,6 +564,8 @@ def judge(pg, name, documents, type_, namespace):
 
 @pytest.mark.parametrize("type_", TYPES, ids=sql_name)
 def test_every_bson_type(pg, mongo, request, type_):
+    if type_[1] == "citext" and pg.execute("SELECT to_regtype('citext')").fetchone()[0] is None:
+        pytest.skip("this PostgreSQL comes without citext")
     collection = mongo.collection_types.every
     if collection.estimated_document_count() != len(VALUES):
         collection.drop()
