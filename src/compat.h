@@ -31,10 +31,12 @@
 #define mt_compat_server_aclcheck(oid, role, mode) object_aclcheck(ForeignServerRelationId, oid, role, mode)
 #define mt_compat_database_aclcheck(oid, role, mode) object_aclcheck(DatabaseRelationId, oid, role, mode)
 #define mt_compat_database_ownercheck(oid, role) object_ownercheck(DatabaseRelationId, oid, role)
+#define mt_compat_namespace_aclcheck(oid, role, mode) object_aclcheck(NamespaceRelationId, oid, role, mode)
 #else
 #define mt_compat_server_aclcheck(oid, role, mode) pg_foreign_server_aclcheck(oid, role, mode)
 #define mt_compat_database_aclcheck(oid, role, mode) pg_database_aclcheck(oid, role, mode)
 #define mt_compat_database_ownercheck(oid, role) pg_database_ownercheck(oid, role)
+#define mt_compat_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck(oid, role, mode)
 #endif
 
 /* A type's input function that reports what it does not read; before 16 it can

@@ -60,6 +60,45 @@ type_name(uint8 type)
 	}
 }
 
+/*
+ * Can the database's encoding write what is in the element?  Errors are made
+ * of what could not be converted, and must not throw another one.
+ */
+static bool
+is_showable(const MtElement *element)
+{
+	MtSlice		text = {(const uint8 *) element->name, element->name_len};
+	MtWalk		walk;
+	MtElement	inner;
+	char	   *server;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return true;
+	if (!mt_utf8_to_server(text, &server))
+		return false;
+	switch (element->type)
+	{
+		case MT_BSON_STRING:
+		case MT_BSON_SYMBOL:
+		case MT_BSON_CODE:
+			return mt_utf8_to_server(mt_element_text(element), &server);
+		case MT_BSON_DOCUMENT:
+		case MT_BSON_ARRAY:
+			if (!mt_walk_begin(&walk, mt_element_value(element)))
+				return false;
+			while (mt_walk_next(&walk, &inner) == MT_WALK_ELEMENT)
+				if (!is_showable(&inner))
+					return false;
+			return true;
+		case MT_BSON_REGEX:
+		case MT_BSON_DBPOINTER:
+		case MT_BSON_CODE_W_SCOPE:
+			return false;
+		default:
+			return true;
+	}
+}
+
 /* An element as relaxed Extended JSON, cut if it is long. */
 static char *
 shown_value(MtColumnConverter *converter, const MtElement *element)
@@ -68,6 +107,8 @@ shown_value(MtColumnConverter *converter, const MtElement *element)
 	char	   *text;
 	int			bytes;
 
+	if (!is_showable(element))
+		return "?";
 	if (converter->errors == NULL)
 		converter->errors = mt_jsonb_builder_create(converter->context);
 	jsonb = mt_element_jsonb(converter->errors, element);
@@ -95,9 +136,9 @@ mt_shown_id(MtColumnConverter *converter, const MtDocumentOrigin *origin)
 char *
 mt_shown_namespace(const MtDocumentOrigin *origin)
 {
-	char	   *utf8 = pnstrdup((const char *) origin->namespace.data, origin->namespace.len);
+	char	   *name;
 
-	return pg_any_to_server(utf8, (int) origin->namespace.len, PG_UTF8);
+	return mt_utf8_to_server(origin->namespace, &name) ? name : "?";
 }
 
 void
@@ -120,12 +161,12 @@ static char *
 shown_field(const MtColumnConverter *converter)
 {
 	const char *path = converter->mismatch.path;
+	MtSlice		utf8 = {(const uint8 *) path, path != NULL ? (uint32) strlen(path) : 0};
 	char	   *server;
 
 	if (path == NULL)
 		return pstrdup(converter->target.field);
-	server = pg_any_to_server(pstrdup(path), (int) strlen(path), PG_UTF8);
-	return psprintf("%s.%s", converter->target.field, server);
+	return psprintf("%s.%s", converter->target.field, mt_utf8_to_server(utf8, &server) ? server : "?");
 }
 
 void

@@ -22,15 +22,18 @@
  *	anything					json, jsonb, as relaxed Extended JSON
  *
  * Everything else is a mismatch: a number in text, a uuid kept as a string, a
- * date that PostgreSQL cannot hold, a string with a NUL or ill-formed UTF-8,
- * and what only json and jsonb tell: regular expressions, code, dbPointers,
- * minKey and maxKey.  A mismatch in an array or a document is one of the whole.
+ * date that PostgreSQL cannot hold, a string with a NUL, ill-formed UTF-8 or a
+ * character that the database's encoding lacks, and what only json and jsonb
+ * tell: regular expressions, code, dbPointers, minKey and maxKey.  A mismatch
+ * in an array or a document is one of the whole.
+ *
  * Types that PostgreSQL reads from text have the last word on what they
  * accept; before PostgreSQL 16 what they refuse is their own error, also under
  * on_mismatch 'null'.  A violated domain is an error always.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "mb/pg_wchar.h"
@@ -58,6 +61,25 @@
 
 /* ---- text ---- */
 
+bool
+mt_utf8_to_server(MtSlice utf8, char **text)
+{
+	int			encoding = GetDatabaseEncoding();
+	int			size = (int) utf8.len * MAX_CONVERSION_GROWTH + 1;
+	Oid			conversion;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	{
+		*text = pnstrdup((const char *) utf8.data, utf8.len);
+		return true;
+	}
+	conversion = FindDefaultConversionProc(PG_UTF8, encoding);
+	*text = palloc(size);
+	return OidIsValid(conversion) &&
+		pg_do_encoding_conversion_buf(conversion, PG_UTF8, encoding, (unsigned char *) utf8.data, (int) utf8.len,
+									  (unsigned char *) *text, size, true) == (int) utf8.len;
+}
+
 /*
  * The text of a string as the database's encoding writes it, in *text.  An
  * ObjectId is read by its digits.
@@ -79,8 +101,8 @@ server_text(MtValueTarget *target, const MtElement *element, char **text)
 		return mt_mismatch(target, ERRCODE_UNTRANSLATABLE_CHARACTER, "which holds no character NUL");
 	if (pg_encoding_verifymbstr(PG_UTF8, (const char *) utf8.data, (int) utf8.len) != (int) utf8.len)
 		return mt_mismatch(target, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "which holds only well-formed UTF-8");
-	*text = pnstrdup((const char *) utf8.data, utf8.len);
-	*text = pg_any_to_server(*text, (int) utf8.len, PG_UTF8);
+	if (!mt_utf8_to_server(utf8, text))
+		return mt_mismatch(target, ERRCODE_UNTRANSLATABLE_CHARACTER, "whose encoding lacks a character of it");
 	return MT_CONVERTED;
 }
 
@@ -178,7 +200,7 @@ convert_name(MtValueTarget *target, const MtElement *element, Datum *value)
 	return MT_CONVERTED;
 }
 
-/* "char" is one byte. */
+/* "char" is one byte, which prints as itself only if it is ASCII. */
 static MtConvertResult
 convert_char(MtValueTarget *target, const MtElement *element, Datum *value)
 {
@@ -187,8 +209,8 @@ convert_char(MtValueTarget *target, const MtElement *element, Datum *value)
 
 	if (result != MT_CONVERTED)
 		return result;
-	if (strlen(text) != 1)
-		return mt_mismatch(target, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "which is one byte");
+	if (strlen(text) != 1 || IS_HIGHBIT_SET(text[0]))
+		return mt_mismatch(target, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "which is one byte of ASCII");
 	*value = CharGetDatum(text[0]);
 	return MT_CONVERTED;
 }
@@ -567,7 +589,8 @@ mt_target_prepare(MtMismatch *mismatch, Oid type, int32 typmod, bool is_element)
 	target->convert = find_conversion(target->type);
 	if (target->convert == convert_text && !is_element)
 		target->room = palloc(ROOM_BYTES);
-	target->may_throw = OidIsValid(target->domain) || target->convert == convert_by_input;
+	target->may_throw = OidIsValid(target->domain) || target->convert == convert_by_input ||
+		(GetDatabaseEncoding() != PG_UTF8 && (target->type == JSONOID || target->type == JSONBOID));
 	if (target->convert == mt_convert_array)
 	{
 		/* An array can be an element only as a domain, which is one value. */

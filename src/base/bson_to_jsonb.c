@@ -6,7 +6,8 @@
  * Extended JSON (version 2) of the document, but neither text nor JsonbValues
  * stand in between.  A container is converted in two steps: its elements are
  * collected, checked and (of an object) sorted by name, then written in that
- * order, containers in them by recursion.  A converter allocates nothing per
+ * order, containers in them by recursion.  An object with the names of an
+ * earlier one is not sorted again (jsonb_shape.c).  A converter allocates nothing per
  * value; its buffers are kept from document to document.
  *
  * What a value becomes
@@ -130,8 +131,8 @@ mt_jsonb_grow(MtJsonbBuilder *builder, char *p, size_t bytes)
 	return builder->base + used;
 }
 
-static void
-grow_elements(MtJsonbBuilder *builder)
+void
+mt_jsonb_grow_elements(MtJsonbBuilder *builder)
 {
 	builder->elements_capacity *= 2;
 	builder->elements = repalloc_huge(builder->elements,
@@ -259,7 +260,7 @@ collect(MtJsonbBuilder *builder, const uint8 *p, const uint8 *end, MtJsonbContai
 		p = value + value_len;
 
 		if (builder->n_elements == builder->elements_capacity)
-			grow_elements(builder);
+			mt_jsonb_grow_elements(builder);
 		element = &builder->elements[builder->n_elements++];
 		container->n_elements++;
 		element->type = type;
@@ -385,6 +386,59 @@ put_entry(MtJsonbBuilder *builder, MtJsonbEntries *entries, JEntry entry)
 	entries->index++;
 }
 
+/* Write an object's keys and their entries behind its header. */
+static char *
+put_keys(MtJsonbBuilder *builder, char *p, const MtJsonbContainer *container, MtJsonbEntries *entries)
+{
+	const MtJsonbElement *element = builder->elements + container->first;
+
+	for (size_t i = 0; i < container->n_elements; i++, element++)
+	{
+		uint32		len = MT_JSONB_KEY_BYTES(element);
+
+		mt_jsonb_copy(p, element->key, len);
+		p += len;
+		put_entry(builder, entries, JENTRY_ISSTRING | len);
+	}
+	return p;
+}
+
+/* The same of a shape's. */
+static inline char *
+put_known_keys(MtJsonbBuilder *builder, char *p, const MtJsonbShape *shape, MtJsonbEntries *entries)
+{
+	memcpy(builder->base + entries->offset, shape->entries, shape->n * sizeof(JEntry));
+	entries->offset += shape->n * sizeof(JEntry);
+	entries->index = shape->n;
+	entries->total = shape->keys_bytes;
+	memcpy(p, shape->keys, shape->keys_bytes);
+	return p + shape->keys_bytes;
+}
+
+/*
+ * Collect an object's elements: NULL, or the shape that they have.
+ */
+static inline const MtJsonbShape *
+collect_object(MtJsonbBuilder *builder, const uint8 *begin, const uint8 *end, int depth,
+			   MtJsonbContainer *container)
+{
+	int			slot = mt_jsonb_shape_slot(begin, end, depth);
+	const MtJsonbShape *shape;
+
+	container->first = builder->n_elements;
+	if (slot >= 0 && (shape = mt_jsonb_match_shape(builder, slot, begin, end)) != NULL)
+	{
+		container->n_elements = shape->n;
+		container->key_bytes = shape->keys_bytes;
+		return shape;
+	}
+	collect(builder, begin, end, container);
+	if (slot >= 0)
+		mt_jsonb_learn_shape(builder, slot, begin, end, builder->elements + container->first,
+							 container->n_elements);
+	return NULL;
+}
+
 /* The elements from begin to end as an object or an array. */
 static char *
 put_container(MtJsonbBuilder *builder, char *p, const uint8 *begin, const uint8 *end,
@@ -393,10 +447,14 @@ put_container(MtJsonbBuilder *builder, char *p, const uint8 *begin, const uint8 
 	size_t		begin_offset = mt_jsonb_offset(builder, p);
 	MtJsonbContainer container = {.is_object = is_object};
 	MtJsonbEntries entries = {0};
+	const MtJsonbShape *shape = NULL;
 	size_t		entries_bytes;
 
 	check_stack_depth();
-	collect(builder, begin, end, &container);
+	if (is_object)
+		shape = collect_object(builder, begin, end, depth, &container);
+	else
+		collect(builder, begin, end, &container);
 	entries_bytes = container.n_elements * (is_object ? 2 : 1) * sizeof(JEntry);
 
 	p = mt_jsonb_room(builder, p, entries_bytes + container.key_bytes + MT_JSONB_VALUE_BYTES);
@@ -405,19 +463,10 @@ put_container(MtJsonbBuilder *builder, char *p, const uint8 *begin, const uint8 
 	p += sizeof(uint32);
 	entries.offset = mt_jsonb_offset(builder, p);
 	p += entries_bytes;
-	if (is_object)
-	{
-		const MtJsonbElement *element = builder->elements + container.first;
-
-		for (size_t i = 0; i < container.n_elements; i++, element++)
-		{
-			uint32		len = MT_JSONB_KEY_BYTES(element);
-
-			mt_jsonb_copy(p, element->key, len);
-			p += len;
-			put_entry(builder, &entries, JENTRY_ISSTRING | len);
-		}
-	}
+	if (shape != NULL)
+		p = put_known_keys(builder, p, shape, &entries);
+	else if (is_object)
+		p = put_keys(builder, p, &container, &entries);
 	for (size_t i = 0; i < container.n_elements; i++)
 	{
 		/* the stack may move while a value is written */

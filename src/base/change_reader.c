@@ -4,7 +4,9 @@
  *
  * The interval.  end is the time that all shards have been scanned up to; a
  * reader whose next change is later is done.  Since every shard is read up to
- * the same end, the merge by position needs no waiting.
+ * the same end, the merge by position needs no waiting.  And a reader that has
+ * come to the end needs to wait for one shard only: the one that is least far,
+ * which is why the end is where it is.
  */
 #include "postgres.h"
 
@@ -29,7 +31,8 @@ struct MtChangeReader
 	MtPosition	until;
 	TimestampTz deadline;		/* 0: do not wait */
 	bool		delivered;
-	uint64		news_seen;		/* of the first shard's slot */
+	int			awaited;		/* the shard that is least far */
+	uint64		news_seen;		/* of its slot, before that was known */
 	bool		in_rings;		/* all shards had a ring when end was fixed */
 	bool		was_in_rings;	/* and once before */
 	MtPosition	position;		/* of the last change delivered */
@@ -52,11 +55,16 @@ fix_interval(MtChangeReader *reader)
 	for (int i = 0; i < reader->n_shards; i++)
 	{
 		MtShardReader *shard = &reader->shards[i];
+		uint64		news = shard->slot ? pg_atomic_read_u64(&shard->slot->news_count) : 0;
 		bool		in_ring;
+		uint64		scanned_to = mt_shard_reader_scanned_to(shard, reader->was_in_rings, &in_ring);
 
-		if (i == 0 && shard->slot != NULL)
-			reader->news_seen = pg_atomic_read_u64(&shard->slot->news_count);
-		end = Min(end, mt_shard_reader_scanned_to(shard, reader->was_in_rings, &in_ring));
+		if (i == 0 || scanned_to < end)
+		{
+			end = scanned_to;
+			reader->awaited = i;
+			reader->news_seen = news;
+		}
 		reader->in_rings = reader->in_rings && in_ring;
 		shard->exhausted = false;
 	}
@@ -112,11 +120,14 @@ forget_watermark_waiter(int code, Datum slot)
 	pg_atomic_fetch_sub_u32(&((MtTailSlot *) DatumGetPointer(slot))->watermark_waiters, 1);
 }
 
-/* To a reader with an end of its own, scanned_to is news, too. */
+/* To a reader with an end of its own, and to one that merges, scanned_to alone
+ * is news, too. */
 static void
-wait_in_ring(MtChangeReader *reader, MtShardReader *shard)
+wait_in_ring(MtChangeReader *reader)
 {
-	if (!reader->has_until)
+	MtShardReader *shard = &reader->shards[reader->awaited];
+
+	if (!reader->has_until && reader->n_shards == 1)
 	{
 		(void) mt_tail_wait_news(shard->slot, reader->news_seen, reader->deadline);
 		return;
@@ -136,7 +147,6 @@ wait_in_ring(MtChangeReader *reader, MtShardReader *shard)
 static bool
 wait_for_news(MtChangeReader *reader)
 {
-	MtShardReader *shard = &reader->shards[0];
 	TimestampTz deadline = reader->deadline;
 
 	if (deadline == 0 || GetCurrentTimestamp() >= deadline)
@@ -147,11 +157,11 @@ wait_for_news(MtChangeReader *reader)
 	if (reader->in_rings)
 		for (int i = 0; i < reader->n_shards; i++)
 			mt_shard_reader_close(&reader->shards[i]);
-	if (reader->in_rings && reader->n_shards == 1)
-		wait_in_ring(reader, shard);
+	if (reader->in_rings)
+		wait_in_ring(reader);
 	else
 	{
-		/* The ring is not there yet, or there are several: a short sleep. */
+		/* A ring is not there yet: a short sleep. */
 		ConditionVariablePrepareToSleep(&mt_tail_shared->changed);
 		(void) ConditionVariableTimedSleep(&mt_tail_shared->changed, 20, mt_wait_event(MT_WAIT_CHANGES));
 		ConditionVariableCancelSleep();

@@ -104,6 +104,10 @@ extern void mt_prepare_composite(MtValueTarget *target);
 extern MtConvertResult mt_convert_value(MtValueTarget *target, const MtElement *element, Datum *value);
 extern MtValueTarget *mt_target_prepare(MtMismatch *mismatch, Oid type, int32 typmod, bool is_element);
 
+/* Well-formed UTF-8 in the database's encoding; false when that lacks a
+ * character, where pg_any_to_server() would throw. */
+extern bool mt_utf8_to_server(MtSlice utf8, char **text);
+
 /* An element's value as jsonb, in the builder's buffer or the current context. */
 extern Jsonb *mt_element_jsonb(MtJsonbBuilder *builder, const MtElement *element);
 

@@ -14,6 +14,8 @@
 
 #include "base/bson_to_jsonb.h"
 #include "compat.h"
+#include "oplog/bson_name.h"
+#include "utils/jsonb.h"
 
 /*
  * One element of a container that is being converted.  The order word holds
@@ -43,6 +45,24 @@ mt_jsonb_compare_keys(const MtJsonbElement *a, const MtJsonbElement *b)
 	return len <= 4 ? 0 : memcmp(a->key + 4, b->key + 4, len - 4);
 }
 
+/* Objects of more names, or longer ones, are not remembered. */
+#define MT_JSONB_SHAPE_NAMES 64
+#define MT_JSONB_SHAPE_BYTES 1024
+#define MT_JSONB_SHAPES 16
+
+/* An object's names, without its values */
+typedef struct MtJsonbShape
+{
+	uint32		n;				/* names; 0: none are remembered */
+	uint32		misses;			/* since the last object that had them */
+	uint32		keys_bytes;
+	MtKnownName names[MT_JSONB_SHAPE_NAMES];	/* in the document's order */
+	uint8		ranks[MT_JSONB_SHAPE_NAMES];	/* the places of these in jsonb's order */
+	JEntry		entries[MT_JSONB_SHAPE_NAMES];	/* of the keys, in that order */
+	char		keys[MT_JSONB_SHAPE_BYTES];
+	uint8		name_bytes[MT_JSONB_SHAPE_BYTES];
+} MtJsonbShape;
+
 struct MtJsonbBuilder
 {
 	MemoryContext context;
@@ -60,6 +80,8 @@ struct MtJsonbBuilder
 	MtJsonbElement *elements;	/* a stack: the open containers' elements */
 	size_t		n_elements;
 	size_t		elements_capacity;
+
+	MtJsonbShape *shapes[MT_JSONB_SHAPES];	/* NULL until needed */
 
 	/* the day that was last printed: most dates of a collection share few */
 	int64		day;
@@ -140,6 +162,26 @@ mt_jsonb_container_entry(const MtJsonbBuilder *builder, size_t begin, const char
 		mt_jsonb_too_large("an object or array");
 	return JENTRY_ISCONTAINER | (JEntry) bytes;
 }
+
+/* bson_to_jsonb.c */
+extern void mt_jsonb_grow_elements(MtJsonbBuilder *builder);
+
+/* jsonb_shape.c */
+
+/* Which shape an object's elements from p to end are tried against; -1: none. */
+extern int	mt_jsonb_shape_slot(const uint8 *p, const uint8 *end, int depth);
+
+/*
+ * If the elements from p to end have the names of the slot's shape, push them
+ * on the builder's stack in jsonb's order, without keys.  Else NULL, also when
+ * they are corrupt.
+ */
+extern const MtJsonbShape *mt_jsonb_match_shape(MtJsonbBuilder *builder, int slot, const uint8 *p,
+												const uint8 *end);
+
+/* Remember the names of the elements from p to end, which sorted are these. */
+extern void mt_jsonb_learn_shape(MtJsonbBuilder *builder, int slot, const uint8 *p, const uint8 *end,
+								 const MtJsonbElement *sorted, size_t n);
 
 /* jsonb_text.c */
 extern char *mt_jsonb_put_text(MtJsonbBuilder *builder, char *p, const uint8 *text, uint32 len,

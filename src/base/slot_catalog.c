@@ -20,6 +20,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/catalog.h"
 #include "base/slot_catalog.h"
 
 #define SELECT_SLOT \
@@ -145,12 +146,10 @@ mt_slot_catalog_lock(const char *name)
 void
 mt_slot_catalog_insert(const MtSlot *slot)
 {
-	MtCatalogScope scope;
 	Oid			types[9] = {NAMEOID, NAMEOID, OIDOID, OIDOID, TEXTARRAYOID, InvalidOid, TEXTARRAYOID,
 	INT8OID, OIDOID};
 	Datum		values[9];
 	char		nulls[10] = "         ";
-	bool		inserted;
 
 	types[5] = position_type();
 	values[0] = mt_catalog_name_datum(NameStr(slot->slot));
@@ -163,15 +162,11 @@ mt_slot_catalog_insert(const MtSlot *slot)
 	values[6] = mt_catalog_text_array_datum(slot->shards, slot->n_shards);
 	values[7] = Int64GetDatum((int64) mt_catalog_system_identifier());
 	values[8] = ObjectIdGetDatum(MyDatabaseId);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("INSERT INTO mongo_tail.slot (slot, server, serverid, owner, namespaces, \"position\", shards, "
-				   "created_at, advanced_at, system_identifier, database) "
-				   "VALUES ($1, $2, $3, $4::pg_catalog.regrole, $5, $6, $7, "
-				   "clock_timestamp(), clock_timestamp(), $8, $9) ON CONFLICT DO NOTHING",
-				   9, types, values, nulls, false, SPI_OK_INSERT);
-	inserted = SPI_processed > 0;
-	mt_catalog_leave(&scope);
-	if (!inserted)
+	if (mt_catalog_execute("INSERT INTO mongo_tail.slot (slot, server, serverid, owner, namespaces, \"position\", "
+						   "shards, created_at, advanced_at, system_identifier, database) "
+						   "VALUES ($1, $2, $3, $4::pg_catalog.regrole, $5, $6, $7, "
+						   "clock_timestamp(), clock_timestamp(), $8, $9) ON CONFLICT DO NOTHING",
+						   9, types, values, nulls, SPI_OK_INSERT) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("slot \"%s\" exists already", NameStr(slot->slot))));
@@ -180,20 +175,16 @@ mt_slot_catalog_insert(const MtSlot *slot)
 void
 mt_slot_catalog_delete(const char *slot)
 {
-	MtCatalogScope scope;
 	Oid			types[1] = {NAMEOID};
 	Datum		values[1];
 
 	values[0] = mt_catalog_name_datum(slot);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("DELETE FROM mongo_tail.slot WHERE slot = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
-	mt_catalog_leave(&scope);
+	(void) mt_catalog_execute("DELETE FROM mongo_tail.slot WHERE slot = $1", 1, types, values, NULL, SPI_OK_DELETE);
 }
 
 void
 mt_slot_catalog_adopt(const char *slot, Oid serverid)
 {
-	MtCatalogScope scope;
 	Oid			types[4] = {NAMEOID, OIDOID, INT8OID, OIDOID};
 	Datum		values[4];
 
@@ -201,16 +192,13 @@ mt_slot_catalog_adopt(const char *slot, Oid serverid)
 	values[1] = ObjectIdGetDatum(serverid);
 	values[2] = Int64GetDatum((int64) mt_catalog_system_identifier());
 	values[3] = ObjectIdGetDatum(MyDatabaseId);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("UPDATE mongo_tail.slot SET serverid = $2, system_identifier = $3, database = $4 "
-				   "WHERE slot = $1", 4, types, values, NULL, false, SPI_OK_UPDATE);
-	mt_catalog_leave(&scope);
+	(void) mt_catalog_execute("UPDATE mongo_tail.slot SET serverid = $2, system_identifier = $3, database = $4 "
+							  "WHERE slot = $1", 4, types, values, NULL, SPI_OK_UPDATE);
 }
 
 void
 mt_slot_catalog_advance(const char *slot, const MtPosition *position, const TimestampTz *wall_time)
 {
-	MtCatalogScope scope;
 	Oid			types[3] = {NAMEOID, InvalidOid, TIMESTAMPTZOID};
 	Datum		values[3];
 	char		nulls[4] = "   ";
@@ -220,31 +208,8 @@ mt_slot_catalog_advance(const char *slot, const MtPosition *position, const Time
 	values[1] = MtPositionGetDatum(position);
 	values[2] = wall_time ? TimestampTzGetDatum(*wall_time) : (Datum) 0;
 	nulls[2] = wall_time ? ' ' : 'n';
-	mt_catalog_enter(&scope);
-	mt_catalog_run("UPDATE mongo_tail.slot SET \"position\" = $2, wall_time = coalesce($3, wall_time), "
-				   "advanced_at = clock_timestamp() WHERE slot = $1",
-				   3, types, values, nulls, false, SPI_OK_UPDATE);
-	if (SPI_processed != 1)
+	if (mt_catalog_execute("UPDATE mongo_tail.slot SET \"position\" = $2, wall_time = coalesce($3, wall_time), "
+						   "advanced_at = clock_timestamp() WHERE slot = $1",
+						   3, types, values, nulls, SPI_OK_UPDATE) != 1)
 		elog(ERROR, "slot \"%s\" is gone although it is locked", slot);
-	mt_catalog_leave(&scope);
-}
-
-void
-mt_slot_catalog_mend(void)
-{
-	MtCatalogScope scope;
-	Oid			types[2] = {INT8OID, OIDOID};
-	Datum		values[2];
-
-	values[0] = Int64GetDatum((int64) mt_catalog_system_identifier());
-	values[1] = ObjectIdGetDatum(MyDatabaseId);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("DELETE FROM mongo_tail.slot s WHERE s.system_identifier = $1 AND s.database = $2 "
-				   "AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = s.serverid)",
-				   2, types, values, NULL, false, SPI_OK_DELETE);
-	mt_catalog_run("UPDATE mongo_tail.slot s SET server = f.srvname FROM pg_catalog.pg_foreign_server f "
-				   "WHERE s.system_identifier = $1 AND s.database = $2 AND f.oid = s.serverid "
-				   "AND s.server <> f.srvname",
-				   2, types, values, NULL, false, SPI_OK_UPDATE);
-	mt_catalog_leave(&scope);
 }

@@ -13,7 +13,6 @@
 #include "datatype/timestamp.h"
 
 #include "base/position.h"
-#include "base/tail_catalog.h"
 
 typedef struct MtSlot
 {
@@ -52,8 +51,5 @@ extern void mt_slot_catalog_adopt(const char *slot, Oid serverid);
 /* wall_time: of the last change consumed; NULL keeps what is there. */
 extern void mt_slot_catalog_advance(const char *slot, const MtPosition *position,
 									const TimestampTz *wall_time);
-
-/* Follow renamed servers and forget dropped ones, with the DDL that did it. */
-extern void mt_slot_catalog_mend(void);
 
 #endif							/* MT_SLOT_CATALOG_H */

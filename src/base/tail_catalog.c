@@ -4,144 +4,17 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 
+#include "base/catalog.h"
 #include "base/position.h"
 #include "base/tail_catalog.h"
-#include "compat.h"
-
-Oid
-mt_catalog_relation(const char *name)
-{
-	Oid			namespace_oid = get_namespace_oid("mongo_tail", true);
-
-	return OidIsValid(namespace_oid) ? get_relname_relid(name, namespace_oid) : InvalidOid;
-}
-
-uint64
-mt_catalog_system_identifier(void)
-{
-	return GetSystemIdentifier();
-}
-
-static Oid
-catalog_owner(void)
-{
-	Oid			relid = mt_catalog_relation("tail");
-	HeapTuple	tuple;
-	Oid			owner;
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"mongo_tail\" is not in this database"),
-				 errhint("CREATE EXTENSION mongo_tail;")));
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-void
-mt_catalog_enter(MtCatalogScope *scope)
-{
-	Oid			owner = catalog_owner();
-
-	GetUserIdAndSecContext(&scope->saved_user, &scope->saved_context);
-	SetUserIdAndSecContext(owner, scope->saved_context | SECURITY_LOCAL_USERID_CHANGE);
-	scope->guc_nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-}
-
-void
-mt_catalog_leave(MtCatalogScope *scope)
-{
-	SPI_finish();
-	AtEOXact_GUC(true, scope->guc_nest_level);
-	SetUserIdAndSecContext(scope->saved_user, scope->saved_context);
-}
-
-void
-mt_catalog_run(const char *sql, int n, Oid *types, Datum *values, const char *nulls, bool read_only, int expected)
-{
-	int			rc = SPI_execute_with_args(sql, n, types, values, nulls, read_only, 0);
-
-	if (rc != expected)
-		elog(ERROR, "SPI_execute_with_args returned %s for: %s", SPI_result_code_string(rc), sql);
-}
-
-Datum
-mt_catalog_name_datum(const char *name)
-{
-	Name		copy = palloc0(NAMEDATALEN);
-
-	namestrcpy(copy, name);
-	return NameGetDatum(copy);
-}
-
-char **
-mt_catalog_text_array(Datum datum, int *n)
-{
-	Datum	   *elements;
-	char	  **texts;
-
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
-	texts = palloc(sizeof(char *) * (*n + 1));
-	for (int i = 0; i < *n; i++)
-		texts[i] = TextDatumGetCString(elements[i]);
-	return texts;
-}
-
-Datum
-mt_catalog_text_array_datum(char **texts, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum(texts[i]);
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-char **
-mt_catalog_namespaces(Datum datum, int *n)
-{
-	char	  **texts = mt_catalog_text_array(datum, n);
-
-	for (int i = 0; i < *n; i++)
-		texts[i] = pg_server_to_any(texts[i], (int) strlen(texts[i]), PG_UTF8);
-	return texts;
-}
-
-Datum
-mt_catalog_namespaces_datum(char **namespaces, int n)
-{
-	char	  **texts = palloc(sizeof(char *) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-		texts[i] = pg_any_to_server(namespaces[i], (int) strlen(namespaces[i]), PG_UTF8);
-	return mt_catalog_text_array_datum(texts, n);
-}
 
 #define TAIL_COLUMNS \
 	"t.server, t.serverid, t.owner::pg_catalog.oid, t.namespaces, t.exclude_namespaces, " \
@@ -319,20 +192,16 @@ mt_tail_catalog_store(const MtTail *tail)
 void
 mt_tail_catalog_delete(const char *server)
 {
-	MtCatalogScope scope;
 	Oid			types[1] = {NAMEOID};
 	Datum		values[1];
 
 	values[0] = mt_catalog_name_datum(server);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("DELETE FROM mongo_tail.tail WHERE server = $1", 1, types, values, NULL, false, SPI_OK_DELETE);
-	mt_catalog_leave(&scope);
+	(void) mt_catalog_execute("DELETE FROM mongo_tail.tail WHERE server = $1", 1, types, values, NULL, SPI_OK_DELETE);
 }
 
 void
 mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at)
 {
-	MtCatalogScope scope;
 	Oid			types[2] = {NAMEOID, INT8OID};
 	Datum		values[2];
 	char		nulls[3] = "  ";
@@ -340,16 +209,13 @@ mt_tail_catalog_set_paused(const char *server, bool paused, uint64 paused_at)
 	values[0] = mt_catalog_name_datum(server);
 	values[1] = Int64GetDatum((int64) paused_at);
 	nulls[1] = paused ? ' ' : 'n';
-	mt_catalog_enter(&scope);
-	mt_catalog_run("UPDATE mongo_tail.tail SET paused_at = $2::mongo_tail.cluster_time WHERE server = $1",
-		2, types, values, nulls, false, SPI_OK_UPDATE);
-	mt_catalog_leave(&scope);
+	(void) mt_catalog_execute("UPDATE mongo_tail.tail SET paused_at = $2::mongo_tail.cluster_time WHERE server = $1",
+							  2, types, values, nulls, SPI_OK_UPDATE);
 }
 
 void
 mt_tail_catalog_set_resume(Oid serverid, int64 version, const char *shard, uint64 resume_time)
 {
-	MtCatalogScope scope;
 	Oid			types[4] = {OIDOID, TEXTOID, INT8OID, INT8OID};
 	Datum		values[4];
 
@@ -357,48 +223,12 @@ mt_tail_catalog_set_resume(Oid serverid, int64 version, const char *shard, uint6
 	values[1] = CStringGetTextDatum(shard);
 	values[2] = Int64GetDatum((int64) resume_time);
 	values[3] = Int64GetDatum(version);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("WITH place AS (SELECT s.server, s.shard FROM mongo_tail.tail_shard s "
-		"JOIN mongo_tail.tail t USING (server) WHERE t.serverid = $1 AND t.version = $4 "
-		"AND s.shard = $2 FOR UPDATE OF s SKIP LOCKED) "
-		"UPDATE mongo_tail.tail_shard s SET resume_time = $3::mongo_tail.cluster_time "
-		"FROM place WHERE s.server = place.server AND s.shard = place.shard",
-		4, types, values, NULL, false, SPI_OK_UPDATE);
-	mt_catalog_leave(&scope);
-}
-
-void
-mt_tail_catalog_rename(Oid serverid, const char *new_name)
-{
-	MtCatalogScope scope;
-	Oid			types[4] = {OIDOID, NAMEOID, INT8OID, OIDOID};
-	Datum		values[4];
-
-	values[0] = ObjectIdGetDatum(serverid);
-	values[1] = mt_catalog_name_datum(new_name);
-	values[2] = Int64GetDatum((int64) mt_catalog_system_identifier());
-	values[3] = ObjectIdGetDatum(MyDatabaseId);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("UPDATE mongo_tail.tail SET server = $2 WHERE serverid = $1 AND server <> $2 "
-		"AND system_identifier = $3 AND database = $4",
-		4, types, values, NULL, false, SPI_OK_UPDATE);
-	mt_catalog_leave(&scope);
-}
-
-void
-mt_tail_catalog_forget_dropped(void)
-{
-	MtCatalogScope scope;
-	Oid			types[2] = {INT8OID, OIDOID};
-	Datum		values[2];
-
-	values[0] = Int64GetDatum((int64) mt_catalog_system_identifier());
-	values[1] = ObjectIdGetDatum(MyDatabaseId);
-	mt_catalog_enter(&scope);
-	mt_catalog_run("DELETE FROM mongo_tail.tail t WHERE t.system_identifier = $1 AND t.database = $2 "
-		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.oid = t.serverid)",
-		2, types, values, NULL, false, SPI_OK_DELETE);
-	mt_catalog_leave(&scope);
+	(void) mt_catalog_execute("WITH place AS (SELECT s.server, s.shard FROM mongo_tail.tail_shard s "
+							  "JOIN mongo_tail.tail t USING (server) WHERE t.serverid = $1 AND t.version = $4 "
+							  "AND s.shard = $2 FOR UPDATE OF s SKIP LOCKED) "
+							  "UPDATE mongo_tail.tail_shard s SET resume_time = $3::mongo_tail.cluster_time "
+							  "FROM place WHERE s.server = place.server AND s.shard = place.shard",
+							  4, types, values, NULL, SPI_OK_UPDATE);
 }
 
 void

@@ -1,9 +1,6 @@
 /*
  * tail_catalog.h
  *		The tables mongo_tail.tail, tail_shard and tail_grant, as C structs.
- *
- * The tables belong to the extension's owner; functions here switch to that
- * role, with a search_path of pg_catalog alone, for as long as they run SQL.
  */
 #ifndef MT_TAIL_CATALOG_H
 #define MT_TAIL_CATALOG_H
@@ -40,41 +37,6 @@ typedef struct MtTail
 	uint32		options_stamp;	/* of a scan: changes with the options to connect by */
 } MtTail;
 
-/* A stretch of SQL as the extension's owner; SPI is connected inside. */
-typedef struct MtCatalogScope
-{
-	Oid			saved_user;
-	int			saved_context;
-	int			guc_nest_level;
-} MtCatalogScope;
-
-extern void mt_catalog_enter(MtCatalogScope *scope);
-extern void mt_catalog_leave(MtCatalogScope *scope);
-
-/*
- * Inside such a stretch: run one statement with arguments, and see that it
- * did what it is for (expected is SPI's code).  Unless read_only it sees what
- * this command has changed and what others have committed by now.
- */
-extern void mt_catalog_run(const char *sql, int n, Oid *types, Datum *values, const char *nulls,
-						   bool read_only, int expected);
-
-/* Arguments of and values from such statements. */
-extern Datum mt_catalog_name_datum(const char *name);
-extern char **mt_catalog_text_array(Datum datum, int *n);
-extern Datum mt_catalog_text_array_datum(char **texts, int n);
-
-/*
- * Namespaces stand in tables in the database's encoding; in C they are UTF-8,
- * as MongoDB's are.
- */
-extern char **mt_catalog_namespaces(Datum datum, int *n);
-extern Datum mt_catalog_namespaces_datum(char **namespaces, int n);
-
-/* The OID of table mongo_tail.<name>, InvalidOid when the extension is not
- * in this database. */
-extern Oid	mt_catalog_relation(const char *name);
-
 /*
  * Load a tail, in the current memory context.  NULL when there is none and
  * missing_ok; else an ERROR 42704 with a hint.
@@ -99,10 +61,6 @@ extern void mt_tail_catalog_set_paused(const char *server, bool paused, uint64 p
  */
 extern void mt_tail_catalog_set_resume(Oid serverid, int64 version, const char *shard,
 									   uint64 resume_time);
-extern void mt_tail_catalog_rename(Oid serverid, const char *new_name);
-
-/* Forget the tails of servers that are no longer there. */
-extern void mt_tail_catalog_forget_dropped(void);
 
 extern void mt_tail_catalog_grant(const char *server, Oid role, bool grant);
 
@@ -113,8 +71,5 @@ extern void mt_tail_catalog_grant(const char *server, Oid role, bool grant);
 extern bool mt_tail_may_read(const MtTail *tail, Oid role);
 /* May it change it: a superuser, the owner or a member? */
 extern bool mt_tail_may_change(const MtTail *tail, Oid role);
-
-/* This cluster's system identifier. */
-extern uint64 mt_catalog_system_identifier(void);
 
 #endif							/* MT_TAIL_CATALOG_H */

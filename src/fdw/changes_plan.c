@@ -208,50 +208,21 @@ pushed_join_clauses(PlannerInfo *root, RelOptInfo *baserel)
 {
 	ChangesPlan *plan = baserel->fdw_private;
 	List	   *clauses = NIL;
-	List	   *candidates = list_copy(baserel->joininfo);
 	ListCell   *cell;
 	MtPushedQual qual;
 
-	if (baserel->has_eclass_joins)
-		candidates = list_concat(candidates,
-								 generate_implied_equalities_for_column(root, baserel, is_pushed_member, NULL,
-																		baserel->lateral_referencers));
-	foreach(cell, candidates)
-	{
-		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(clause, baserel) &&
-			mt_changes_match_qual(root, baserel->relid, plan->columns, clause->clause, &qual))
-			clauses = lappend(clauses, clause);
-	}
+	foreach(cell, mt_plan_movable_clauses(root, baserel, is_pushed_member))
+		if (mt_changes_match_qual(root, baserel->relid, plan->columns, lfirst_node(RestrictInfo, cell)->clause, &qual))
+			clauses = lappend(clauses, lfirst(cell));
 	return clauses;
 }
 
 void
 mt_changes_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
-	List	   *outers = NIL;	/* of Relids */
 	ListCell   *cell;
-	Relids		lateral = baserel->lateral_relids;
 
-	if (bms_is_empty(lateral))
-		add_changes_path(root, baserel, NULL);
-	else
-		outers = list_make1(lateral);
-	foreach(cell, pushed_join_clauses(root, baserel))
-	{
-		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-		Relids		outer = bms_union(clause->clause_relids, lateral);
-		ListCell   *known;
-		bool		is_known = false;
-
-		outer = bms_del_member(outer, (int) baserel->relid);
-		foreach(known, outers)
-			is_known |= bms_equal(lfirst(known), outer);
-		if (!is_known && !bms_is_empty(outer))
-			outers = lappend(outers, outer);
-	}
-	foreach(cell, outers)
+	foreach(cell, mt_plan_outers(baserel, pushed_join_clauses(root, baserel)))
 		add_changes_path(root, baserel, get_baserel_parampathinfo(root, baserel, lfirst(cell)));
 }
 
@@ -304,14 +275,5 @@ mt_changes_plan_quals(const ForeignScan *plan, int *n_quals)
 Bitmapset *
 mt_changes_plan_attributes(const ForeignScan *plan, int n_attributes)
 {
-	Bitmapset  *attributes = NULL;
-	ListCell   *cell;
-
-	foreach(cell, (List *) lsecond(plan->fdw_private))
-	{
-		if (lfirst_int(cell) == 0)
-			return n_attributes > 0 ? bms_add_range(NULL, 1, n_attributes) : NULL;
-		attributes = bms_add_member(attributes, lfirst_int(cell));
-	}
-	return attributes;
+	return mt_plan_attribute_set(lsecond(plan->fdw_private), n_attributes);
 }

@@ -455,7 +455,7 @@ number_type(const MtCensusField *field, uint32 seen)
 
 /* The type of a value that is no array; NULL: only jsonb. */
 static const char *
-scalar_type(const MtCensusField *field)
+scalar_type(const MtCensusField *field, bool own_types)
 {
 	uint32		seen = types_of(field);
 
@@ -463,6 +463,10 @@ scalar_type(const MtCensusField *field)
 		return NULL;
 	if ((seen & ~NUMBERS) == 0)
 		return number_type(field, seen);
+	if (own_types && seen == BIT(MT_CENSUS_OBJECT_ID))
+		return "mongo_tail.objectid";
+	if (own_types && seen == BIT(MT_CENSUS_TIMESTAMP))
+		return "mongo_tail.cluster_time";
 	if ((seen & ~TEXTS) == 0)
 		return field->has_bad_text ? NULL : "pg_catalog.text";
 	if (seen == BIT(MT_CENSUS_BOOL))
@@ -475,13 +479,13 @@ scalar_type(const MtCensusField *field)
 }
 
 const char *
-mt_census_sql_type(const MtCensusField *field)
+mt_census_sql_type(const MtCensusField *field, bool own_types)
 {
 	const char *type = NULL;
 
 	if (types_of(field) != BIT(MT_CENSUS_ARRAY))
-		type = scalar_type(field);
-	else if (field->elements != NULL && (type = scalar_type(field->elements)) != NULL)
+		type = scalar_type(field, own_types);
+	else if (field->elements != NULL && (type = scalar_type(field->elements, own_types)) != NULL)
 		return psprintf("%s[]", type);
 	return type != NULL ? type : "pg_catalog.jsonb";
 }

@@ -79,9 +79,10 @@ extern void mt_census_add_validator(MtCensus *census, MtSlice validator);
 
 /*
  * The SQL type to which every value that was seen, or that the schema allows,
- * converts: jsonb where no other does.
+ * converts: jsonb where no other does.  own_types: it may be one of
+ * mongo_tail's own.
  */
-extern const char *mt_census_sql_type(const MtCensusField *field);
+extern const char *mt_census_sql_type(const MtCensusField *field, bool own_types);
 
 /* Are the values documents and nothing else, all of whose fields have paths? */
 extern bool mt_census_is_flat(const MtCensusField *field);

@@ -14,16 +14,20 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "base/collection_metadata.h"
+#include "compat.h"
 #include "fdw/collection_census.h"
 #include "fdw/collection_import.h"
 #include "fdw/import_comments.h"
@@ -42,6 +46,7 @@ typedef struct ImportOptions
 	bool		flatten;		/* fields of sub-documents as columns */
 	bool		import_changes; /* a logical table for each collection, too */
 	bool		import_collate; /* text has collation "C" */
+	bool		import_types;	/* ObjectIds and Timestamps have types of mongo_tail's */
 	char	   *document;		/* a column of this name for the whole document; NULL: none */
 	char	   *on_mismatch;	/* option of each table; NULL: none */
 } ImportOptions;
@@ -87,10 +92,18 @@ parse_sample_size(const char *value)
 	return n;
 }
 
+/* Who may not name the extension's types can have columns of others. */
+static bool
+may_use_types(void)
+{
+	return mt_compat_namespace_aclcheck(get_namespace_oid("mongo_tail", false), GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+}
+
 static ImportOptions
 parse_options(List *list)
 {
-	ImportOptions options = {.sample_size = DEFAULT_SAMPLE_SIZE, .import_collate = true};
+	ImportOptions options = {.sample_size = DEFAULT_SAMPLE_SIZE, .import_collate = true,
+	.import_types = may_use_types()};
 	ListCell   *cell;
 
 	foreach(cell, list)
@@ -107,6 +120,8 @@ parse_options(List *list)
 			options.import_changes = defGetBoolean(def);
 		else if (strcmp(def->defname, "import_collate") == 0)
 			options.import_collate = defGetBoolean(def);
+		else if (strcmp(def->defname, "import_types") == 0)
+			options.import_types = defGetBoolean(def);
 		else if (strcmp(def->defname, "document") == 0)
 			options.document = defGetString(def);
 		else if (strcmp(def->defname, "on_mismatch") == 0)
@@ -115,7 +130,7 @@ parse_options(List *list)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("invalid option \"%s\"", def->defname),
-					 errhint("Valid options in this context are: sample_size, fold_names, flatten, import_changes, import_collate, document, on_mismatch.")));
+					 errhint("Valid options in this context are: sample_size, fold_names, flatten, import_changes, import_collate, import_types, document, on_mismatch.")));
 	}
 	return options;
 }
@@ -275,7 +290,7 @@ static void
 append_column(StringInfo command, const Import *import, const ImportTable *table, const ImportColumn *column,
 			  const MtCensus *census)
 {
-	const char *type = mt_census_sql_type(column->field);
+	const char *type = mt_census_sql_type(column->field, import->options.import_types);
 
 	appendStringInfo(command, "\n    %s %s", quote_identifier(column->name.local), type);
 	if (table->of_changes || strcmp(column->path, column->name.local) != 0)

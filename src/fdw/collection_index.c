@@ -9,7 +9,9 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_type.h"
 #include "optimizer/optimizer.h"
+#include "utils/builtins.h"
 
 #include "fdw/collection_index.h"
 #include "fdw/collection_shippable.h"
@@ -33,17 +35,54 @@ typedef struct Bound
 
 /* ---- bounds ---- */
 
+/* Does the pattern of a LIKE begin with what any text has? */
+static bool
+is_open_pattern(const RestrictInfo *clause)
+{
+	Node	   *pattern;
+	char	   *begin;
+
+	if (clause == NULL || !IsA(clause->clause, OpExpr))
+		return false;
+	pattern = llast(((OpExpr *) clause->clause)->args);
+	if (!IsA(pattern, Const) || ((Const *) pattern)->constisnull || ((Const *) pattern)->consttype != TEXTOID)
+		return false;
+	begin = TextDatumGetCString(((Const *) pattern)->constvalue);
+	return begin[0] == '%' || begin[0] == '_';
+}
+
 static BoundKind
-leaf_kind(const MtLeaf *leaf)
+strategy_kind(int strategy, const RestrictInfo *clause)
+{
+	switch (strategy)
+	{
+		case BTEqualStrategyNumber:
+			return BOUND_POINT;
+		case BTLessStrategyNumber:
+		case BTLessEqualStrategyNumber:
+		case BTGreaterStrategyNumber:
+		case BTGreaterEqualStrategyNumber:
+		case MT_PREFIX_STRATEGY:
+			return BOUND_RANGE;
+		case MT_LIKE_STRATEGY:
+			return is_open_pattern(clause) ? BOUND_NONE : BOUND_RANGE;
+		default:
+			return BOUND_NONE;
+	}
+}
+
+static BoundKind
+leaf_kind(const MtLeaf *leaf, const RestrictInfo *clause)
 {
 	switch (leaf->kind)
 	{
 		case MT_CONDITION_COMPARE:
-			return leaf->strategy == BTEqualStrategyNumber ? BOUND_POINT :
-				leaf->strategy == MT_NOT_EQUAL_STRATEGY ? BOUND_NONE : BOUND_RANGE;
+			return strategy_kind(leaf->strategy, clause);
 		case MT_CONDITION_ANY:
-			return BOUND_EQUAL;
+		case MT_CONDITION_ALL:
+			return Min(strategy_kind(leaf->strategy, clause), BOUND_EQUAL);
 		case MT_CONDITION_NULL:
+		case MT_CONDITION_NOT_DISTINCT:
 			return BOUND_NULL;
 		default:
 			return BOUND_NONE;
@@ -56,10 +95,10 @@ leaf_bound(const MtCollectionColumn *columns, List *condition, RestrictInfo *cla
 	MtLeaf		leaf = mt_condition_leaf(condition);
 	Bound	   *bound;
 
-	if (leaf_kind(&leaf) == BOUND_NONE)
+	if (leaf_kind(&leaf, clause) == BOUND_NONE)
 		return NULL;
 	bound = palloc(sizeof *bound);
-	bound->kind = leaf_kind(&leaf);
+	bound->kind = leaf_kind(&leaf, clause);
 	bound->column = &columns[leaf.column];
 	bound->clause = clause;
 	return bound;

@@ -131,49 +131,20 @@ sent_join_clauses(PlannerInfo *root, RelOptInfo *baserel)
 {
 	List	   *clauses = NIL;
 	List	   *values = NIL;
-	List	   *candidates = list_copy(baserel->joininfo);
 	ListCell   *cell;
 
-	if (baserel->has_eclass_joins)
-		candidates = list_concat(candidates,
-								 generate_implied_equalities_for_column(root, baserel, is_sent_member, NULL,
-																		baserel->lateral_referencers));
-	foreach(cell, candidates)
-	{
-		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(clause, baserel) &&
-			ship(root, baserel, clause->clause, &values) != NIL)
-			clauses = lappend(clauses, clause);
-	}
+	foreach(cell, mt_plan_movable_clauses(root, baserel, is_sent_member))
+		if (ship(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &values) != NIL)
+			clauses = lappend(clauses, lfirst(cell));
 	return clauses;
 }
 
 void
 mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
-	List	   *outers = NIL;	/* of Relids */
 	ListCell   *cell;
-	Relids		lateral = baserel->lateral_relids;
 
-	if (bms_is_empty(lateral))
-		add_find_path(root, baserel, NULL);
-	else
-		outers = list_make1(lateral);
-	foreach(cell, sent_join_clauses(root, baserel))
-	{
-		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-		Relids		outer = bms_union(clause->clause_relids, lateral);
-		ListCell   *known;
-		bool		is_known = false;
-
-		outer = bms_del_member(outer, (int) baserel->relid);
-		foreach(known, outers)
-			is_known |= bms_equal(lfirst(known), outer);
-		if (!is_known && !bms_is_empty(outer))
-			outers = lappend(outers, outer);
-	}
-	foreach(cell, outers)
+	foreach(cell, mt_plan_outers(baserel, sent_join_clauses(root, baserel)))
 		add_find_path(root, baserel, get_baserel_parampathinfo(root, baserel, lfirst(cell)));
 }
 

@@ -18,16 +18,16 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "base/bson_to_datum.h"
 #include "fdw/collection_row.h"
+#include "oplog/bson_name.h"
 #include "oplog/bson_path.h"
 
 /* Names that are remembered, and how long one may be, with its NUL. */
 #define PLACES 64
 #define PLACE_NAME_BYTES 48
-
-/* More than is left of any document. */
-#define NOWHERE		PG_INT64_MAX
 
 /* How many of them may be missing in a document where others follow. */
 #define PLACES_SKIPPED 3
@@ -54,11 +54,8 @@ typedef struct Group
 /* A field's name where it stood in a document before. */
 typedef struct Place
 {
-	int64		room;			/* what must be left of a document for it to stand there */
-	uint32		bytes;			/* of the name with its NUL */
+	MtKnownName known;
 	Group	   *group;			/* NULL: nobody wants it */
-	uint64		words[2];		/* its first 16 bytes, and zeros */
-	uint64		masks[2];		/* which of their bits are the name's */
 	uint8		name[PLACE_NAME_BYTES];
 } Place;
 
@@ -92,8 +89,8 @@ static void
 add_field(MtCollectionRow *row, int index, const MtCollectionColumn *column)
 {
 	Field	   *field = &row->fields[row->n_fields++];
-	MtColumnTarget target = {column->type, column->typmod, column->name, column->path,
-	column->null_on_mismatch};
+	char	   *shown_path = pg_any_to_server(column->path, (int) strlen(column->path), PG_UTF8);
+	MtColumnTarget target = {column->type, column->typmod, column->name, shown_path, column->null_on_mismatch};
 
 	field->column = index;
 	field->path.data = (const uint8 *) column->path;
@@ -139,7 +136,7 @@ mt_collection_row_create(const MtCollectionColumn *columns, int n_columns, const
 	char	   *namespace = psprintf("%s.%s", name->database, name->collection);
 
 	for (int i = 0; i <= PLACES; i++)
-		row->places[i].room = NOWHERE;
+		mt_known_name_clear(&row->places[i].known);
 	row->n_columns = n_columns;
 	row->fields = palloc0(sizeof(Field) * (n_columns + 1));
 	row->groups = palloc0(sizeof(Group) * (n_columns + 1));
@@ -206,37 +203,18 @@ group_of(MtCollectionRow *row, const MtElement *element)
 static void
 remember(MtCollectionRow *row, Place *place, const MtElement *element)
 {
-	uint8		head[16] = {0};
-	uint8		mask[16] = {0};
-
 	place->group = group_of(row, element);
-	place->bytes = element->name_len + 1;
-	place->room = Max(place->bytes + 1, place->bytes <= 8 ? 8 : 16);
-	if (place->bytes > PLACE_NAME_BYTES || place == last_place(row))
-	{
-		place->room = NOWHERE;
+	mt_known_name_clear(&place->known);
+	if (element->name_len >= PLACE_NAME_BYTES || place == last_place(row))
 		return;
-	}
-	memcpy(place->name, element->name, place->bytes);
-	memcpy(head, element->name, Min(place->bytes, sizeof head));
-	memset(mask, 0xff, Min(place->bytes, sizeof mask));
-	for (int i = 0; i < 2; i++)
-	{
-		place->words[i] = mt_le64(head + 8 * i);
-		place->masks[i] = mt_le64(mask + 8 * i);
-	}
+	memcpy(place->name, element->name, element->name_len + 1);
+	mt_known_name_set(&place->known, place->name, element->name_len);
 }
 
-/* Is the next element's name the one of this place? */
 static inline bool
 stands_at(const Place *place, const MtWalk *walk)
 {
-	const uint8 *name = walk->p + 1;
-
-	return walk->end - walk->p >= place->room &&
-		(mt_le64(name) & place->masks[0]) == place->words[0] &&
-		(place->bytes <= 8 || (mt_le64(name + 8) & place->masks[1]) == place->words[1]) &&
-		(place->bytes <= 16 || memcmp(name + 16, place->name + 16, place->bytes - 16) == 0);
+	return mt_known_name_is_next(&place->known, walk->p, walk->end);
 }
 
 /*
@@ -252,7 +230,7 @@ take_unexpected(MtCollectionRow *row, MtWalk *walk, Place **place, MtElement *el
 		if (stands_at(*place + i, walk))
 		{
 			*place += i;
-			return mt_walk_take(walk, (*place)->bytes - 1, element);
+			return mt_walk_take(walk, (*place)->known.bytes - 1, element);
 		}
 	result = mt_walk_next(walk, element);
 	if (result == MT_WALK_ELEMENT)
@@ -294,7 +272,7 @@ find_fields(MtCollectionRow *row, MtSlice document)
 	while (missing > 0)
 	{
 		if (stands_at(place, &walk))
-			result = mt_walk_take(&walk, place->bytes - 1, &element);
+			result = mt_walk_take(&walk, place->known.bytes - 1, &element);
 		else
 			result = take_unexpected(row, &walk, &place, &element);
 		if (result != MT_WALK_ELEMENT)

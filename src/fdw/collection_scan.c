@@ -33,6 +33,7 @@
 #include "fdw/collection_row.h"
 #include "fdw/collection_scan.h"
 #include "fdw/collection_shippable.h"
+#include "fdw/plan_shared.h"
 
 typedef struct CollectionScan
 {
@@ -52,21 +53,6 @@ typedef struct CollectionScan
 	bool		has_begun;		/* this pass */
 	bool		uses_spare;		/* in this pass */
 } CollectionScan;
-
-static Bitmapset *
-wanted_attributes(List *list, int n_attributes)
-{
-	Bitmapset  *attributes = NULL;
-	ListCell   *cell;
-
-	foreach(cell, list)
-	{
-		if (lfirst_int(cell) == 0)
-			return n_attributes > 0 ? bms_add_range(NULL, 1, n_attributes) : NULL;
-		attributes = bms_add_member(attributes, lfirst_int(cell));
-	}
-	return attributes;
-}
 
 /* What is the same for EXPLAIN as for running. */
 static CollectionScan *
@@ -103,7 +89,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	if (scan->query->grouping == NULL)
 		scan->row = mt_collection_row_create(scan->columns, n_attributes,
-											 wanted_attributes(scan->query->attributes, n_attributes), scan->name);
+											 mt_plan_attribute_set(scan->query->attributes, n_attributes), scan->name);
 	else
 	{
 		scan->groups = mt_group_reader_create(scan->query->grouping, scan->columns, scan->name);

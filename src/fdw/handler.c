@@ -13,10 +13,12 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "base/options.h"
 #include "fdw/changes_plan.h"
 #include "fdw/changes_scan.h"
+#include "fdw/collection_analyze.h"
 #include "fdw/collection_import.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_scan.h"
@@ -131,6 +133,17 @@ mtExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		mt_collection_explain(node, es);
 }
 
+/* ---- other callbacks ---- */
+
+static bool
+mtAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *function, BlockNumber *total_pages)
+{
+	MtTableOptions *table = mt_options_table(RelationGetRelid(relation));
+
+	return table->relation == MT_TABLE_COLLECTION &&
+		mt_collection_analyze(relation, table, function, total_pages);
+}
+
 Datum
 mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 {
@@ -146,6 +159,7 @@ mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = mtReScanForeignScan;
 	routine->EndForeignScan = mtEndForeignScan;
 	routine->ExplainForeignScan = mtExplainForeignScan;
+	routine->AnalyzeForeignTable = mtAnalyzeForeignTable;
 	routine->ImportForeignSchema = mt_collection_import;
 	PG_RETURN_POINTER(routine);
 }

@@ -10,6 +10,7 @@
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "parser/scansup.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 
 #include "fdw/import_names.h"
@@ -57,8 +58,7 @@ take(HTAB *taken, const char *name)
 	NameData	key;
 	bool		found;
 
-	memset(&key, 0, sizeof key);
-	strlcpy(NameStr(key), name, NAMEDATALEN);
+	namestrcpy(&key, name);		/* pads with zeros */
 	(void) hash_search(taken, &key, HASH_ENTER, &found);
 	return !found;
 }

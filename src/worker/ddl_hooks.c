@@ -31,8 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "base/slot_catalog.h"
-#include "base/tail_catalog.h"
+#include "base/catalog.h"
 #include "base/tail_state.h"
 #include "base/wait_event.h"
 #include "compat.h"
@@ -167,8 +166,7 @@ follow(NodeTag tag, Node *statement)
 			if (rename->renameType != OBJECT_FOREIGN_SERVER || !OidIsValid(mt_catalog_relation("tail")))
 				break;
 			CommandCounterIncrement();
-			mt_tail_catalog_rename(get_foreign_server_oid(rename->newname, false), rename->newname);
-			mt_slot_catalog_mend();
+			mt_catalog_follow_servers();
 			break;
 		case T_AlterForeignServerStmt:
 		case T_CreateUserMappingStmt:
@@ -183,10 +181,7 @@ follow(NodeTag tag, Node *statement)
 	{
 		servers_dropped = false;
 		if (OidIsValid(mt_catalog_relation("tail")))
-		{
-			mt_tail_catalog_forget_dropped();
-			mt_slot_catalog_mend();
-		}
+			mt_catalog_follow_servers();
 	}
 }
 

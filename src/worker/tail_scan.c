@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/catalog.h"
 #include "base/tail_catalog.h"
 #include "base/tail_state.h"
 #include "compat.h"
@@ -179,6 +180,7 @@ write_slots(List *tails)
 static void
 mend_catalog(List *tails)
 {
+	bool		renamed = false;
 	ListCell   *cell;
 
 	foreach(cell, tails)
@@ -191,9 +193,11 @@ mend_catalog(List *tails)
 		server = GetForeignServer(tail->serverid);
 		if (strcmp(server->servername, NameStr(tail->server)) == 0)
 			continue;
-		mt_tail_catalog_rename(tail->serverid, server->servername);
+		renamed = true;
 		namestrcpy(&tail->server, server->servername);
 	}
+	if (renamed)
+		mt_catalog_follow_servers();
 }
 
 void

@@ -86,11 +86,13 @@ def test_an_index_makes_a_condition_cheap(session):
     whole = cost(session, "true")
     unindexed = cost(session, "plain = 5")
     for where in ("_id = 5", "code = '5'", "j = 5", "i = 5", "i = 5 AND n > 7", "sub_k = 5", "_id IN (1, 2, 3)",
-                  "j = 5 OR code = '7'", "j IN (5, 7) OR j IS NULL", "_id BETWEEN 5 AND 7"):
+                  "j = 5 OR code = '7'", "j IN (5, 7) OR j IS NULL", "_id BETWEEN 5 AND 7",
+                  "code LIKE '12%'", "code ^@ '12'", "j IS NOT DISTINCT FROM 5"):
         assert cost(session, where) < unindexed / 4, where
     assert cost(session, "_id = 5") < cost(session, "j = 5")
     # the second field of an index is none of its own; an arm without an index reads all
-    for where in ("n = 5", "plain = 5", "j = 5 OR plain = 7", "j <> 5", "sub_k IS NOT NULL"):
+    for where in ("n = 5", "plain = 5", "j = 5 OR plain = 7", "j <> 5", "sub_k IS NOT NULL",
+                  "code LIKE '%12'", "code NOT LIKE '12%'", "j IS DISTINCT FROM 5"):
         assert cost(session, where) > whole / 5, where
 
 

@@ -1,5 +1,6 @@
-"""Documents of many shapes: a row's columns are found whatever stood in the documents before."""
+"""Documents of many shapes: what is made of one does not depend on what stood in those before."""
 
+import random
 import struct
 
 import bson
@@ -34,9 +35,46 @@ def fields_of(names, rng):
     return [(name, rng.choice(VALUES) if rng.random() < 0.3 else place) for place, name in enumerate(names)]
 
 
+class Fields(list):
+    """A document whose names may come twice: pairs of name and value."""
+
+
+def nested_fields_of(names, rng, depth=3):
+    """The same with documents in documents, and in arrays, that are alike or not."""
+    fields = Fields()
+    for place, name in enumerate(names):
+        value = rng.choice(VALUES[:-2]) if rng.random() < 0.3 else place
+        if depth > 0 and rng.random() < 0.2:
+            inner = alike(rng.choice((names[:4], names[-6:])), rng) or ["a"]
+            value = nested_fields_of(inner, rng, depth - 1)
+            if rng.random() < 0.3:
+                value = [value, nested_fields_of(inner, rng, depth - 1)]
+        fields.append((name, value))
+    return fields
+
+
+def element(name, value):
+    if isinstance(value, Fields):
+        return b"\x03" + name.encode() + b"\0" + body_of(value)
+    if isinstance(value, list):
+        return b"\x04" + name.encode() + b"\0" + body_of([(str(n), item) for n, item in enumerate(value)])
+    return bson.encode({name: value})[4:-1]
+
+
+def body_of(fields):
+    body = b"".join(element(name, value) for name, value in fields)
+    return struct.pack("<i", len(body) + 5) + body + b"\0"
+
+
 def encoded(number, fields):
-    body = b"".join(bson.encode({name: value})[4:-1] for name, value in [("_id", number), *fields])
-    return RawBSONDocument(struct.pack("<i", len(body) + 5) + body + b"\0")
+    return RawBSONDocument(body_of([("_id", number), *fields]))
+
+
+def as_jsonb(value):
+    """Of names that come twice jsonb keeps the last."""
+    if isinstance(value, Fields):
+        return {name: as_jsonb(inner) for name, inner in value}
+    return [as_jsonb(inner) for inner in value] if isinstance(value, list) else value
 
 
 def first_of_each(fields):
@@ -62,3 +100,27 @@ def test_columns_are_found_in_documents_of_any_shape(pg, mongo, server, fresh_na
         for row in rows:
             found = first_of_each(documents[row[0]])
             assert row[1:] == tuple(found.get(NAMES[n]) for n in wanted), documents[row[0]]
+
+
+def test_documents_become_jsonb_whatever_came_before(pg, mongo, server, fresh_namespace, rng):
+    for number in range(ROUNDS):
+        base = shape(rng)
+        seed = rng.randrange(2 ** 32) if rng.random() < 0.5 else None
+        documents = []
+        for _ in range(DOCUMENTS):
+            # of one seed all are nested in one way
+            inner = rng if seed is None or rng.random() < 0.3 else random.Random(seed)
+            documents.append(nested_fields_of(alike(base, inner), inner))
+        mongo[fresh_namespace][f"nested{number}"].insert_many(
+            [encoded(n, fields) for n, fields in enumerate(documents)])
+        pg.execute(sql.SQL("CREATE FOREIGN TABLE {} (_id int, document jsonb OPTIONS (field '$')) SERVER {} "
+                           "OPTIONS (database {})").format(
+            sql.Identifier(f"nested{number}"), sql.Identifier(server), sql.Literal(fresh_namespace)))
+        # to the byte what PostgreSQL makes of its text
+        rows = pg.execute(sql.SQL(
+            "SELECT _id, document, record_image_eq(ROW(document), ROW(document::text::jsonb)) FROM {}").format(
+            sql.Identifier(f"nested{number}"))).fetchall()
+        assert len(rows) == DOCUMENTS
+        for key, document, is_the_same in rows:
+            assert is_the_same
+            assert document == {"_id": key, **as_jsonb(documents[key])}

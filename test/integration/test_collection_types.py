@@ -761,3 +761,34 @@ def test_memory_is_constant(pg, mongo, fresh_namespace):
     before = rss_anon_kb(pid)
     assert scan(200)[0] == 1000000
     assert rss_anon_kb(pid) - before < 2048
+
+
+def test_another_encoding(pg_server, unused_name, mongo, mongo_server, fresh_namespace, new_server):
+    """In a database of LATIN1 names and text are converted, and what it lacks is a mismatch like any other."""
+    name = unused_name("latin1_types_")
+    with pg_server.connect("postgres") as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    mongo[fresh_namespace]["cöll"].insert_many([
+        {"_id": 0, "n": 0, "v": {"ä": "ü", "e": "ß"}, "t": "é", "c": "x", "j": {"k": "é"}, "né": "x"},
+        {"_id": "東", "n": 1, "v": {"ä": "東", "e": "ß"}, "t": "x東", "c": "東", "j": {"k": 1}},
+        {"_id": 2, "n": 2, "v": {"e": "東"}, "t": "", "c": "é"}])
+    try:
+        with pg_server.connect(name) as pg:
+            pg.execute("SET client_encoding = 'UTF8'; CREATE EXTENSION mongo_tail; CREATE TYPE en AS ENUM ('ß'); CREATE TYPE co AS (ä text, e en)")
+            new_server(pg, SERVER, mongo_server.uri)
+            columns = "n int, v co, t text, c \"char\", j jsonb, f int OPTIONS (field 'né')"
+            create_table(pg, "lenient", columns, fresh_namespace, "cöll", on_mismatch="null")
+            create_table(pg, "strict", columns, fresh_namespace, "cöll")
+            assert pg.execute("SELECT v::text, t, c, j FROM lenient ORDER BY n").fetchall() == [
+                ("(ü,ß)", "é", "x", {"k": "é"}), (None, None, None, {"k": 1}), (None, "", None, None)]
+            for column, place, sqlstate in (("v", "v.ä", "22P05"), ("t", "t", "22P05"), ("c", "c", "22P05")):
+                with pytest.raises(psycopg.Error) as caught:
+                    pg.execute(f"SELECT {column} FROM strict WHERE n = 1")
+                assert caught.value.sqlstate == sqlstate
+                assert f'field "{place}" of a document of "{fresh_namespace}.cöll"' in caught.value.diag.message_primary
+            with pytest.raises(psycopg.errors.InvalidCharacterValueForCast) as caught:
+                pg.execute("SELECT f FROM strict WHERE n = 0")
+            assert 'field "né" of a document' in caught.value.diag.message_primary
+    finally:
+        with pg_server.connect("postgres") as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

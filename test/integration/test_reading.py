@@ -411,3 +411,36 @@ def test_wider_pattern_lacks_what_the_tail_excludes(pg, server, mongo, fresh_nam
         assert inserted(changes(pg, server, namespaces=[f"{fresh_namespace}.*"], after=after)) == ["open"]
     with pytest.raises(errors.InvalidParameterValue):
         changes(pg, server, namespaces=[f"{fresh_namespace}.secret"])
+
+
+def test_merged_rings_wait_without_polling(pg, connect, server, tailed):
+    """Two shards, which are the same replica set: every change comes twice, and who waits for one sleeps."""
+    place, collection = tailed
+    pg.execute("INSERT INTO mongo_tail.tail_shard SELECT server, 'another', resume_time FROM mongo_tail.tail_shard")
+    pg.execute("SELECT mongo_tail.pause_tail(%s)", (server,))
+    wait_state(pg, server, "paused")
+    pg.execute("SELECT mongo_tail.resume_tail(%s)", (server,))
+    wait_until(lambda: pg.execute("SELECT count(*) FROM mongo_tail.stat_tail WHERE state = 'streaming'").fetchone()[0] == 2)
+    collection.insert_many({"_id": n} for n in range(20))
+    wait_until(lambda: len(changes(pg, server, after=place)) >= 40, what="the inserts of both shards")
+    rows = changes(pg, server, "position::text, shard, full_document->'_id'", after=place)
+    assert sorted(r[2] for r in rows if r[2] is not None) == sorted([*range(20)] * 2)
+    assert len({r[1] for r in rows}) == 2
+    assert [r[2] for r in rows if r[1] == "another" and r[2] is not None] == list(range(20))
+
+    def sleeps(pid):
+        with open(f"/proc/{pid}/status") as status:
+            return int(next(line for line in status if line.startswith("voluntary_ctxt")).split()[1])
+
+    reader = connect()
+    call = Background(reader, f"SELECT full_document FROM mongo_tail.changes('{server}', after => 'now', wait => '20s')")
+    wait_backend_waits(pg, call.pid)
+    before, since = sleeps(call.pid), time.monotonic()
+    time.sleep(2)
+    rate = (sleeps(call.pid) - before) / (time.monotonic() - since)
+    print(f"{rate:.1f} sleeps a second")
+    assert call.running and rate < 15, "each shard says once a while how far it is; a poll would be 50 a second"
+    collection.insert_one({"_id": "news"})
+    call.join()
+    assert call.rows[0] == ({"_id": "news"},)
+    assert call.ended - since < 10

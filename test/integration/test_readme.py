@@ -8,6 +8,7 @@ checked where a reader would be misled.
 import datetime
 import re
 
+import bson
 import pymongo
 import pytest
 from psycopg import sql
@@ -43,7 +44,7 @@ def test_blocks_run_in_order(reader, mongo, mongo_server):
         with pymongo.MongoClient(mongo_server.uri, w="majority") as client:
             for language, block in BLOCKS:
                 if language == "python":
-                    exec(block, {"client": client, "datetime": datetime})
+                    exec(block, {"client": client, "datetime": datetime, "bson": bson})
                 elif language == "sql" and "CREATE EXTENSION" not in "".join(shown) + block:
                     continue            # the pitch, before anything is installed
                 elif language == "sql":

@@ -92,6 +92,8 @@ check_include() {
 		mongoc/* | mongoc.h)
 			[[ $file =~ ^mongo/[a-z0-9_]+\.c$ || $file == mongo/mongo_private.h ]] ||
 				complain "$file:$line: the driver's $header belongs only in mongo/" ;;
+		utils/pg_locale.h)
+			complain "$file:$line: $header needs ICU's headers, which no package of the server brings" ;;
 		bson/* | bson.h)
 			[[ $room != ring ]] || complain "$file:$line: the ring knows no BSON, but includes $header" ;;
 	esac
@@ -119,6 +121,7 @@ for file in $(find . -name '*.[ch]' -printf '%P\n' | LC_ALL=C sort); do
 			'workers connect only in worker/ and apply/'
 	[[ $room == mongo ]] || forbid "$file" "$code" 'mongoc_[a-z0-9_]*' 'the driver is called only in mongo/'
 	[[ $room != ring ]] || forbid "$file" "$code" 'bson_[a-z0-9_]*' 'the ring knows no BSON'
+	forbid "$file" "$code" 'bson_append_array_begin|BSON_APPEND_ARRAY_BEGIN' 'a warning since libbson 2'
 done
 
 if [ -s "$found" ]; then

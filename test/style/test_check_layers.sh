@@ -55,6 +55,8 @@ breaks oplog/entry.h 'void *p; void f(void) { p = palloc(1); }'
 breaks oplog/entry.h "char c = '\"'; Datum d;"
 breaks mongo/cursor.h '/* a */ ereport(ERROR, errmsg("x"));'
 breaks base/remote.h '#if PG_VERSION_NUM >= 160000\n#endif'
+breaks base/remote.h '#include "utils/pg_locale.h"'
+breaks mongo/cursor.h 'void g(void) { BSON_APPEND_ARRAY_BEGIN(a, "b", c); }'
 breaks base/remote.h 'void g(void) { DefineCustomIntVariable(); }'
 breaks base/remote.h 'void g(void) { RegisterDynamicBackgroundWorker(); }'
 breaks func/f.c 'void g(void) { BackgroundWorkerInitializeConnection(); }'
