@@ -6,8 +6,8 @@
  * the others this is a merge sort: names come from whoever may write to
  * MongoDB, and PostgreSQL's qsort can be driven into quadratic time by names
  * chosen for it.  It is stable, which is what "the last duplicate wins" needs,
- * or the first, and keys that are in order already (a map with padded numbers as names) cost
- * one comparison each and no memory.
+ * or the first, and keys that are in order already (a map with padded numbers
+ * as names) cost one comparison each and no memory.
  */
 #include "postgres.h"
 

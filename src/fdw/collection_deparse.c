@@ -34,7 +34,7 @@ typedef struct Deparser
 	bool		is_cut;			/* a condition that must be exact was too long to be sent */
 } Deparser;
 
-/* ---- conditions ---- */
+/* ---- comparisons ---- */
 
 static const char *const operators[] = {
 	[BTLessStrategyNumber] = "$lt",
@@ -270,7 +270,8 @@ put_json(Deparser *deparser, const MtCollectionColumn *column, const MtLeaf *lea
 	}
 	if (value != NULL && value->isnull)
 		return MT_NEVER;
-	return mt_json_put(deparser->buffer, column, path, &clause, value != NULL ? value->datum : (Datum) 0) ? MT_SENT : MT_CUT;
+	return mt_json_put(deparser->buffer, column, path, &clause, value != NULL ? value->datum : (Datum) 0) ?
+		MT_SENT : MT_CUT;
 }
 
 static bool
