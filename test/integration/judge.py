@@ -451,6 +451,15 @@ def columns_without(names):
     return ", ".join(part for part in parts if part.split()[0] not in names)
 
 
+def create_types(pg):
+    """What COLUMNS are of."""
+    pg.execute("""CREATE COLLATION IF NOT EXISTS mt_scan_ci
+        (provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
+    if not pg.execute("SELECT to_regtype('mt_judge_mood')").fetchone()[0]:
+        pg.execute(f"CREATE TYPE mt_judge_mood AS ENUM ({', '.join(repr(label) for label in LABELS)})")
+        pg.execute("CREATE DOMAIN mt_judge_text AS text")
+
+
 def make_tables(pg, server, mongo, database, rng):
     """{table: its columns' names}.
 
@@ -462,11 +471,7 @@ def make_tables(pg, server, mongo, database, rng):
     load(mongo, rng, database, "awkward", POOLS, AWKWARD, NESTED)
     load(mongo, rng, database, "clean", CLEAN, [None, ("undefined",)], CLEAN_NESTED)
     load(mongo, rng, database, "french", POOLS, AWKWARD, NESTED, collation={"locale": "fr", "strength": 1})
-    pg.execute("""CREATE COLLATION IF NOT EXISTS mt_scan_ci
-        (provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
-    if not pg.execute("SELECT to_regtype('mt_judge_mood')").fetchone()[0]:
-        pg.execute(f"CREATE TYPE mt_judge_mood AS ENUM ({', '.join(repr(label) for label in LABELS)})")
-        pg.execute("CREATE DOMAIN mt_judge_text AS text")
+    create_types(pg)
     tables = {}
     for name, without, collection, mismatch in (
             ("awkward", [], "awkward", "null"), ("clean", MISMATCHED, "clean", "error"), ("french", [], "french", "null"),

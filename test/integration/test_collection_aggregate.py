@@ -12,7 +12,8 @@ import pytest
 from bson import Decimal128, Int64, ObjectId
 from psycopg import errors
 
-from judge import AWKWARD, COLUMNS, NAN, POOLS, UUIDS, Clauses, create_table, explain, rows_or_error, undefined, utc, with_raw
+from judge import (AWKWARD, COLUMNS, NAN, POOLS, UUIDS, Clauses, create_table, create_types, explain, rows_or_error, undefined, utc,
+                   with_raw)
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
 COLLECTIONS = 10
@@ -66,8 +67,7 @@ def make_document(rng, k, palettes):
 @pytest.fixture
 def palette_tables(pg, server, mongo, fresh_namespace, rng):
     """Tables over small collections, each in both modes of on_mismatch."""
-    pg.execute("""CREATE COLLATION IF NOT EXISTS mt_scan_ci
-        (provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
+    create_types(pg)
     tables = []
     for n in range(COLLECTIONS):
         palettes = {}
