@@ -39,8 +39,11 @@
 #define mt_compat_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck(oid, role, mode)
 #endif
 
-/* A type's input function that reports what it does not read; before 16 it can
- * only throw. */
+/*
+ * A type's input function that reports what it does not read.  Before 16 it can
+ * only throw; what PostgreSQL's own throw about their text can be caught, since
+ * they look at nothing but it, and hold nothing when they do.
+ */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 
@@ -52,11 +55,33 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 	return InputFunctionCallSafe(function, text, parameter, typmod, (Node *) &soft, value);
 }
 #else
+#include "access/transam.h"
+
 static inline bool
 mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Datum *value)
 {
-	*value = InputFunctionCall(function, text, parameter, typmod);
-	return true;
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool is_read = true;
+
+	if (function->fn_oid >= FirstNormalObjectId)
+	{
+		*value = InputFunctionCall(function, text, parameter, typmod);
+		return true;
+	}
+	PG_TRY();
+	{
+		*value = InputFunctionCall(function, text, parameter, typmod);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		is_read = false;
+	}
+	PG_END_TRY();
+	return is_read;
 }
 #endif
 
@@ -71,14 +96,14 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 
 /* A path of a foreign base relation: 17 and 18 put arguments in between. */
 #if PG_VERSION_NUM >= 180000
-#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, keys, outer, NULL, NIL, NIL)
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, keys, outer, NULL, NIL, private)
 #elif PG_VERSION_NUM >= 170000
-#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL, NIL)
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL, private)
 #else
-#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL)
+#define mt_compat_foreignscan_path(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, private)
 #endif
 
 /* A path of an upper relation: the same. */

@@ -28,8 +28,9 @@
  * in an array or a document is one of the whole.
  *
  * Types that PostgreSQL reads from text have the last word on what they
- * accept; before PostgreSQL 16 what they refuse is their own error, also under
- * on_mismatch 'null'.  A violated domain is an error always.
+ * accept; before PostgreSQL 16 what those of other extensions refuse is their
+ * own error, also under on_mismatch 'null'.  A violated domain is an error
+ * always.
  */
 #include "postgres.h"
 

@@ -185,7 +185,7 @@ add_changes_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_in
 		rows * baserel->reltarget->cost.per_tuple;
 	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, rows, STARTUP_COST, total,
 														   scan_pathkeys(root, baserel),
-														   param_info ? param_info->ppi_req_outer : NULL));
+														   param_info ? param_info->ppi_req_outer : NULL, NIL));
 }
 
 /* ec_matches_callback: an equality on a column that can be pushed? */

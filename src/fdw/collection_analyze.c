@@ -124,9 +124,10 @@ take_sample(Sampler *sampler)
 static double
 read_all(Sampler *sampler)
 {
-	MtCollectionQuery query = {.attributes = list_make1_int(0)};
+	MtCollectionQuery query = mt_query_empty(InvalidOid);
 	MtQueryTarget target = {sampler->name, sampler->columns, sampler->options};
-	MtCommand	command = mt_query_command(&query, &target, NULL, false);
+	MtQueryProgress progress = {0};
+	MtCommand	command = mt_query_command(&query, &target, NULL, progress);
 	ReservoirStateData reservoir;
 	double		documents = 0;
 	double		to_skip = -1;

@@ -36,6 +36,9 @@ extern void mt_collection_cost_rows(PlannerInfo *root, RelOptInfo *baserel,
 									const MtCollectionStatistics *statistics,
 									const MtCollectionColumn *columns, List *shipped);
 
+/* Fetching a document by an index, over reading it where it lies. */
+#define MT_INDEX_FETCH_COST	0.9
+
 typedef struct MtFindCost
 {
 	double		documents;		/* that are sent */

@@ -29,6 +29,11 @@
 #include "fdw/plan_shared.h"
 #include "guc.h"
 
+/* The shortest documents of which fields are picked, on average, and what each
+ * field adds to that. */
+#define PROJECTION_BYTES	200
+#define PROJECTION_FIELD_BYTES 100
+
 static List *
 ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)
 {
@@ -104,7 +109,29 @@ add_find_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
 	MtFindCost	cost = mt_collection_find_cost(root, baserel, param_info);
 
 	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, cost.rows, cost.startup, cost.total, NIL,
-														   param_info ? param_info->ppi_req_outer : NULL));
+														   param_info ? param_info->ppi_req_outer : NULL, NIL));
+}
+
+/*
+ * The documents in the query's order, by an index: for whoever stops early, or
+ * merges.
+ */
+static void
+add_ordered_path(PlannerInfo *root, RelOptInfo *baserel)
+{
+	MtCollectionRel *known = baserel->fdw_private;
+	MtFindCost	cost;
+	MtSpecialScan *scan;
+
+	if (root->query_pathkeys == NIL || !known->pushdown.sort)
+		return;
+	scan = mt_collection_special_scan(root, baserel, root->query_pathkeys);
+	if (scan == NULL || !mt_order_has_index(scan->order, known->columns, known->statistics->indexes))
+		return;
+	cost = mt_collection_find_cost(root, baserel, NULL);
+	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, cost.rows, cost.startup,
+														   cost.total + baserel->tuples * MT_INDEX_FETCH_COST,
+														   root->query_pathkeys, NULL, list_make1(scan)));
 }
 
 /* ec_matches_callback: an equality on a column that can be sent? */
@@ -144,6 +171,8 @@ mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
 	ListCell   *cell;
 
+	if (bms_is_empty(baserel->lateral_relids))
+		add_ordered_path(root, baserel);
 	foreach(cell, mt_plan_outers(baserel, sent_join_clauses(root, baserel)))
 		add_find_path(root, baserel, get_baserel_parampathinfo(root, baserel, lfirst(cell)));
 }
@@ -174,22 +203,91 @@ mt_collection_ship_exactly(PlannerInfo *root, RelOptInfo *baserel, List **condit
 	return true;
 }
 
+MtSpecialScan *
+mt_collection_special_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys)
+{
+	MtCollectionRel *known = baserel->fdw_private;
+	MtSpecialScan *scan = palloc0(sizeof *scan);
+
+	if (!mt_collection_ship_exactly(root, baserel, &scan->conditions, &scan->values))
+		return NULL;
+	if (pathkeys == NIL)
+		return scan;
+	scan->order = mt_order_plan(root, baserel, known->columns, pathkeys, scan->conditions, &scan->values);
+	return scan->order != NULL ? scan : NULL;
+}
+
+/* The index of an expression among the values, -1 for none. */
+static int
+add_value(List **values, Node *expression)
+{
+	if (expression == NULL)
+		return -1;
+	*values = lappend(*values, expression);
+	return list_length(*values) - 1;
+}
+
+static void
+plan_special(MtCollectionQuery *query, const MtSpecialScan *scan, List **values)
+{
+	ListCell   *cell;
+
+	query->conditions = scan->conditions;
+	query->order = scan->order;
+	*values = list_copy(scan->values);
+	query->limit = add_value(values, scan->limit);
+	query->offset = add_value(values, scan->offset);
+	query->skips = scan->skips;
+	if (scan->order == NULL || list_member_int(query->attributes, 0))
+		return;
+	foreach(cell, scan->order->never_null)
+		query->attributes = list_append_unique_int(query->attributes, lfirst_int(cell) + 1);
+}
+
+/*
+ * Does it pay to let MongoDB pick the fields?  It makes each document anew
+ * then, which costs it more than sending a short one whole.
+ */
+static bool
+pays_to_project(const MtCollectionRel *known, const MtCollectionQuery *query)
+{
+	ListCell   *cell;
+
+	if (!known->pushdown.projection ||
+		known->statistics->document_bytes < PROJECTION_BYTES + PROJECTION_FIELD_BYTES * list_length(query->attributes))
+		return false;
+	foreach(cell, query->attributes)
+	{
+		const MtCollectionColumn *column = lfirst_int(cell) > 0 ? &known->columns[lfirst_int(cell) - 1] : NULL;
+
+		if (column == NULL || column->is_whole || column->has_index || !column->is_sendable)
+			return false;
+	}
+	return true;
+}
+
 ForeignScan *
-mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *scan_clauses, Plan *outer_plan)
+mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *path, List *tlist, List *scan_clauses,
+				   Plan *outer_plan)
 {
 	MtCollectionRel *known = baserel->fdw_private;
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
-	MtCollectionQuery query = {.relid = known->relid,.attributes = mt_plan_wanted_attributes(baserel, clauses)};
+	MtCollectionQuery query = mt_query_empty(known->relid);
 	List	   *values = NIL;
 	ListCell   *cell;
 
-	foreach(cell, clauses)
-	{
-		List	   *condition = ship(root, baserel, lfirst(cell), &values);
+	query.attributes = mt_plan_wanted_attributes(baserel, clauses);
+	if (path->fdw_private != NIL)
+		plan_special(&query, linitial(path->fdw_private), &values);
+	else
+		foreach(cell, clauses)
+		{
+			List	   *condition = ship(root, baserel, lfirst(cell), &values);
 
-		if (condition != NIL)
-			query.conditions = lappend(query.conditions, condition);
-	}
+			if (condition != NIL)
+				query.conditions = lappend(query.conditions, condition);
+		}
+	query.projects = pays_to_project(known, &query);
 	return make_foreignscan(tlist, clauses, baserel->relid, values, list_make1(mt_query_to_list(&query)),
 							NIL, NIL, outer_plan);
 }

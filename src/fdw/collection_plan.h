@@ -26,7 +26,7 @@ typedef struct MtCollectionRel
 /* FdwRoutine's callbacks for a table of a collection */
 extern void mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTableOptions *table);
 extern void mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel);
-extern ForeignScan *mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, List *tlist,
+extern ForeignScan *mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *path, List *tlist,
 									   List *scan_clauses, Plan *outer_plan);
 
 /*
@@ -35,6 +35,20 @@ extern ForeignScan *mt_collection_plan(PlannerInfo *root, RelOptInfo *baserel, L
  * would find other documents.
  */
 extern bool mt_collection_ship_exactly(PlannerInfo *root, RelOptInfo *baserel, List **conditions, List **values);
+
+/* A scan that is more than a filter: the only member of its path's fdw_private. */
+typedef struct MtSpecialScan
+{
+	List	   *conditions;		/* of all clauses, in exact form */
+	List	   *values;			/* expressions */
+	MtOrder    *order;			/* NULL: none */
+	Node	   *limit;			/* NULL: none */
+	Node	   *offset;			/* NULL: none */
+	bool		skips;			/* MongoDB leaves out what OFFSET says */
+} MtSpecialScan;
+
+/* One in the order of pathkeys (NIL: in any); NULL when there is none. */
+extern MtSpecialScan *mt_collection_special_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys);
 
 /* What reading the relation's documents costs. */
 extern MtFindCost mt_collection_find_cost(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info);

@@ -11,27 +11,53 @@
  */
 #include "postgres.h"
 
+#include "common/int.h"
+
 #include "fdw/bson_build.h"
 #include "fdw/collection_query.h"
 
 List *
 mt_query_to_list(const MtCollectionQuery *query)
 {
-	return list_make4(list_make1_oid(query->relid), query->conditions, query->attributes,
-					  query->grouping != NULL ? mt_grouping_to_list(query->grouping) : NIL);
+	List	   *list = list_make3(list_make1_oid(query->relid), query->conditions, query->attributes);
+
+	list = lappend(list, query->grouping != NULL ? mt_grouping_to_list(query->grouping) : NIL);
+	list = lappend(list, query->order != NULL ? mt_order_to_list(query->order) : NIL);
+	return lappend(list, list_make4_int(query->limit, query->offset, query->skips, query->projects));
 }
 
 MtCollectionQuery *
 mt_query_from_list(List *list)
 {
 	MtCollectionQuery *query = palloc0(sizeof *query);
+	List	   *numbers = list_nth(list, 5);
 
 	query->relid = linitial_oid((List *) linitial(list));
 	query->conditions = lsecond(list);
 	query->attributes = lthird(list);
 	if (lfourth(list) != NIL)
 		query->grouping = mt_grouping_from_list(lfourth(list));
+	if (list_nth(list, 4) != NIL)
+		query->order = mt_order_from_list(list_nth(list, 4));
+	query->limit = linitial_int(numbers);
+	query->offset = lsecond_int(numbers);
+	query->skips = lthird_int(numbers) != 0;
+	query->projects = lfourth_int(numbers) != 0;
 	return query;
+}
+
+MtCollectionQuery
+mt_query_empty(Oid relid)
+{
+	MtCollectionQuery query = {.relid = relid,.limit = -1,.offset = -1};
+
+	return query;
+}
+
+int
+mt_query_segments(const MtCollectionQuery *query)
+{
+	return query->order != NULL ? list_length(query->order->segments) : 1;
 }
 
 /* ---- parts of a command ---- */
@@ -87,14 +113,164 @@ count_elements(MtSlice array)
 	return n;
 }
 
+/* ---- what sorts, cuts and projects ---- */
+
+static List *
+segment_of(const MtCollectionQuery *query, int n)
+{
+	return query->order != NULL ? list_nth(query->order->segments, n) : NIL;
+}
+
+/* {path: 1, ...}; false: nothing to sort by. */
+static bool
+build_sort(StringInfo buffer, const char *name, const MtCollectionQuery *query, const MtQueryTarget *target,
+		   int segment)
+{
+	int			first = query->order != NULL ? mt_segment_first_key(segment_of(query, segment)) : 0;
+	int			sort;
+
+	if (query->order == NULL || first >= list_length(query->order->keys))
+		return false;
+	sort = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	for (int i = first; i < list_length(query->order->keys); i++)
+	{
+		List	   *key = list_nth(query->order->keys, i);
+
+		mt_build_name(buffer, MT_BSON_INT32, target->columns[linitial_int(key)].path);
+		mt_build_le32(buffer, (uint32) (lsecond_int(key) ? -1 : 1));
+	}
+	mt_build_end(buffer, sort);
+	return true;
+}
+
+static int64
+number_of(const MtFilterValue *value)
+{
+	return value->isnull ? 0 : DatumGetInt64(value->datum);
+}
+
+/* How many documents to leave out; false: none. */
+static bool
+build_skip(StringInfo buffer, const char *name, const MtCollectionQuery *query, const MtFilterValue *values)
+{
+	const MtFilterValue *offset;
+
+	if (query->offset < 0 || !query->skips)
+		return false;
+	offset = &values[query->offset];
+	if (offset->unknown != NULL)
+		mt_build_text(buffer, name, offset->unknown);
+	else if (number_of(offset) > 0)
+		mt_build_int64(buffer, name, number_of(offset));
+	else
+		return false;
+	return true;
+}
+
+/*
+ * How many documents at most will be asked for, those that the node above
+ * skips included; false: it is not known, or is that node's to refuse.
+ */
+static bool
+build_limit(StringInfo buffer, const char *name, const MtCollectionQuery *query, const MtFilterValue *values,
+			int64 n_rows)
+{
+	const MtFilterValue *offset = query->offset >= 0 && !query->skips ? &values[query->offset] : NULL;
+	const MtFilterValue *limit;
+	int64		number;
+
+	if (query->limit < 0)
+		return false;
+	limit = &values[query->limit];
+	if (limit->unknown != NULL || (offset != NULL && offset->unknown != NULL))
+	{
+		mt_build_text(buffer, name, limit->unknown != NULL ? limit->unknown : offset->unknown);
+		return true;
+	}
+	if (limit->isnull ||
+		pg_add_s64_overflow(number_of(limit), offset != NULL ? Max(number_of(offset), 0) : 0, &number) ||
+		number - n_rows <= 0)
+		return false;
+	mt_build_int64(buffer, name, number - n_rows);
+	return true;
+}
+
+/* Does another wanted path hold this one, so that it must not be named? */
+static bool
+is_within_another(const MtCollectionQuery *query, const MtCollectionColumn *columns, int index)
+{
+	const char *path = columns[index].path;
+	ListCell   *cell;
+
+	foreach(cell, query->attributes)
+	{
+		int			other = lfirst_int(cell) - 1;
+		size_t		len = strlen(columns[other].path);
+
+		if (strncmp(columns[other].path, path, len) != 0)
+			continue;
+		if (path[len] == '.' || (path[len] == '\0' && other < index))
+			return true;
+	}
+	return false;
+}
+
+/* {_id: 1, path: 1, ...}; _id is for errors, which name the document. */
+static void
+build_projection(StringInfo buffer, const char *name, const MtCollectionQuery *query, const MtQueryTarget *target)
+{
+	int			projection = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	ListCell   *cell;
+
+	mt_build_name(buffer, MT_BSON_INT32, "_id");
+	mt_build_le32(buffer, 1);
+	foreach(cell, query->attributes)
+	{
+		const char *path = target->columns[lfirst_int(cell) - 1].path;
+
+		if (strcmp(path, "_id") == 0 || strncmp(path, "_id.", 4) == 0 ||
+			is_within_another(query, target->columns, lfirst_int(cell) - 1))
+			continue;
+		mt_build_name(buffer, MT_BSON_INT32, path);
+		mt_build_le32(buffer, 1);
+	}
+	mt_build_end(buffer, projection);
+}
+
+/* ---- whole commands ---- */
+
+/* A stage that build wrote, or nothing. */
+#define STAGE(buffer, n, build) \
+	do { \
+		int			before_ = (buffer)->len; \
+		int			stage_ = mt_build_begin_indexed(buffer, *(n)); \
+		bool		built_ = (build); \
+		mt_build_end(buffer, stage_); \
+		if (built_) \
+			(*(n))++; \
+		else \
+			(buffer)->len = before_; \
+	} while (0)
+
+/* What a find says by its fields, as stages. */
+static void
+build_find_stages(StringInfo buffer, int *n, const MtCollectionQuery *query, const MtQueryTarget *target,
+				  const MtFilterValue *values, MtQueryProgress progress)
+{
+	STAGE(buffer, n, build_sort(buffer, "$sort", query, target, progress.segment));
+	STAGE(buffer, n, build_skip(buffer, "$skip", query, values));
+	STAGE(buffer, n, build_limit(buffer, "$limit", query, values, progress.n_rows));
+	if (query->projects)
+		STAGE(buffer, n, (build_projection(buffer, "$project", query, target), true));
+}
+
 /* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]} */
 static void
 build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
-				bool is_precise)
+				const MtFilterValue *values, MtQueryProgress progress)
 {
 	int			n = 0;
 	int			pipeline;
-	int			stage;
 
 	mt_build_text(buffer, "aggregate", target->name->collection);
 	pipeline = mt_build_begin_named(buffer, MT_BSON_ARRAY, "pipeline");
@@ -104,14 +280,26 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 		n = count_elements(target->options->pipeline);
 	}
 	if (!is_empty_document(filter))
-	{
-		stage = mt_build_begin_indexed(buffer, n++);
-		mt_build_document(buffer, "$match", filter);
-		mt_build_end(buffer, stage);
-	}
+		STAGE(buffer, &n, (mt_build_document(buffer, "$match", filter), true));
 	if (query->grouping != NULL)
-		mt_group_build(buffer, n++, query->grouping, target->columns, is_precise);
+		mt_group_build(buffer, n, query->grouping, target->columns, progress.is_precise);
+	else
+		build_find_stages(buffer, &n, query, target, values, progress);
 	mt_build_end(buffer, pipeline);
+}
+
+/* {"find": ..., "filter": ..., "projection": ..., "sort": ..., "skip": ..., "limit": ...} */
+static void
+build_find(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
+		   const MtFilterValue *values, MtQueryProgress progress)
+{
+	mt_build_text(buffer, "find", target->name->collection);
+	mt_build_document(buffer, "filter", filter);
+	if (query->projects)
+		build_projection(buffer, "projection", query, target);
+	(void) build_sort(buffer, "sort", query, target, progress.segment);
+	(void) build_skip(buffer, "skip", query, values);
+	(void) build_limit(buffer, "limit", query, values, progress.n_rows);
 }
 
 static void
@@ -123,25 +311,37 @@ build_simple_collation(StringInfo buffer)
 	mt_build_end(buffer, collation);
 }
 
+/* OFFSET is PostgreSQL's to refuse, but where MongoDB does it. */
+static void
+check_offset(const MtCollectionQuery *query, const MtFilterValue *values)
+{
+	if (query->skips && query->offset >= 0 && values[query->offset].unknown == NULL &&
+		number_of(&values[query->offset]) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE),
+				 errmsg("OFFSET must not be negative")));
+}
+
 MtCommand
 mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, const MtFilterValue *values,
-				 bool is_precise)
+				 MtQueryProgress progress)
 {
-	MtFilter	filter = mt_collection_filter(target->columns, query->conditions, values);
+	List	   *segment = segment_of(query, progress.segment);
+	List	   *conditions = segment != NIL ? list_concat_copy(query->conditions, mt_segment_conditions(segment)) :
+		query->conditions;
+	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
 	MtSlice		whole = whole_filter(target->options, filter.document);
 	StringInfoData buffer;
 	MtCommand	command;
 	int			document;
 
+	check_offset(query, values);
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
 	if (query->grouping != NULL || target->options->pipeline.data != NULL)
-		build_aggregate(&buffer, query, target, whole, is_precise);
+		build_aggregate(&buffer, query, target, whole, values, progress);
 	else
-	{
-		mt_build_text(&buffer, "find", target->name->collection);
-		mt_build_document(&buffer, "filter", whole);
-	}
+		build_find(&buffer, query, target, whole, values, progress);
 	if (filter.compares_text ||
 		(query->grouping != NULL && mt_group_compares_text(query->grouping, target->columns)))
 		build_simple_collation(&buffer);

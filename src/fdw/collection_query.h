@@ -12,6 +12,7 @@
 
 #include "fdw/collection_deparse.h"
 #include "fdw/collection_group.h"
+#include "fdw/collection_order.h"
 
 typedef struct MtCollectionQuery
 {
@@ -19,6 +20,11 @@ typedef struct MtCollectionQuery
 	List	   *conditions;		/* all of which must hold; see collection_shippable.h */
 	List	   *attributes;		/* numbers of those that are wanted; 0 stands for all */
 	MtGrouping *grouping;		/* NULL: a row for each document */
+	MtOrder    *order;			/* NULL: in any */
+	int			limit;			/* index of LIMIT's value, -1: none */
+	int			offset;			/* index of OFFSET's value, -1: none */
+	bool		skips;			/* MongoDB leaves out OFFSET's documents, not the node above */
+	bool		projects;		/* only fetch the wanted attributes' fields */
 } MtCollectionQuery;
 
 /* To what a plan can carry, and back. */
@@ -39,8 +45,21 @@ typedef struct MtCommand
 	bool		is_empty_set;	/* no document can match: nothing need be asked */
 } MtCommand;
 
-/* In the current memory context; is_precise: see collection_group.h. */
+/* All documents of a table, without order or limit. */
+extern MtCollectionQuery mt_query_empty(Oid relid);
+
+/* How many commands it takes, one after another. */
+extern int	mt_query_segments(const MtCollectionQuery *query);
+
+typedef struct MtQueryProgress
+{
+	int			segment;		/* which command */
+	int64		n_rows;			/* had by the ones before */
+	bool		is_precise;		/* see collection_group.h */
+} MtQueryProgress;
+
+/* In the current memory context. */
 extern MtCommand mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target,
-								  const MtFilterValue *values, bool is_precise);
+								  const MtFilterValue *values, MtQueryProgress progress);
 
 #endif							/* MT_COLLECTION_QUERY_H */

@@ -56,6 +56,7 @@ typedef struct Place
 {
 	MtKnownName known;
 	Group	   *group;			/* NULL: nobody wants it */
+	uint32		name_len;
 	uint8		name[PLACE_NAME_BYTES];
 } Place;
 
@@ -119,13 +120,13 @@ add_group(MtCollectionRow *row, const MtCollectionColumn *columns, int from, con
 	group->n = row->n_fields - group->first;
 }
 
-static bool
-has_group(const MtCollectionRow *row, MtSlice name)
+static Group *
+group_of(MtCollectionRow *row, MtSlice name)
 {
 	for (int i = 0; i < row->n_groups; i++)
 		if (name.len == row->groups[i].name.len && memcmp(name.data, row->groups[i].name.data, name.len) == 0)
-			return true;
-	return false;
+			return &row->groups[i];
+	return NULL;
 }
 
 MtCollectionRow *
@@ -144,7 +145,7 @@ mt_collection_row_create(const MtCollectionColumn *columns, int n_columns, const
 	row->namespace.len = (uint32) strlen(namespace);
 	for (int i = 0; i < n_columns; i++)
 		if (bms_is_member(i + 1, wanted) && columns[i].name != NULL && !columns[i].is_whole &&
-			!has_group(row, first_component(&columns[i])))
+			group_of(row, first_component(&columns[i])) == NULL)
 			add_group(row, columns, i, wanted);
 	for (int i = 0; i < n_columns; i++)
 		if (bms_is_member(i + 1, wanted) && columns[i].name != NULL && columns[i].is_whole)
@@ -188,54 +189,45 @@ descend(const MtCollectionRow *row, MtSlice path, uint32 offset, MtElement *elem
 	return true;
 }
 
-static Group *
-group_of(MtCollectionRow *row, const MtElement *element)
-{
-	for (int i = 0; i < row->n_groups; i++)
-		if (mt_element_is(element, (const char *) row->groups[i].name.data, row->groups[i].name.len))
-			return &row->groups[i];
-	return NULL;
-}
-
 /* ---- remembering places ---- */
 
-/* Let the element's name be what the place says. */
+/* Let the name be what the place says. */
 static void
-remember(MtCollectionRow *row, Place *place, const MtElement *element)
+remember(MtCollectionRow *row, Place *place, MtSlice name)
 {
-	place->group = group_of(row, element);
+	place->group = group_of(row, name);
+	place->name_len = name.len;
 	mt_known_name_clear(&place->known);
-	if (element->name_len >= PLACE_NAME_BYTES || place == last_place(row))
+	if (name.len >= PLACE_NAME_BYTES || place == last_place(row))
 		return;
-	memcpy(place->name, element->name, element->name_len + 1);
-	mt_known_name_set(&place->known, place->name, element->name_len);
+	memcpy(place->name, name.data, name.len + 1);
+	mt_known_name_set(&place->known, place->name, name.len);
 }
 
 static inline bool
-stands_at(const Place *place, const MtWalk *walk)
+stands_at(const Place *place, MtWalk walk)
 {
-	return mt_known_name_is_next(&place->known, walk->p, walk->end);
+	return mt_known_name_is_next(&place->known, walk.p, walk.end);
 }
 
 /*
- * Take the next element, which is not the one of *place: it is that of a place
- * shortly after, or from now on that of this one.  *place becomes its place.
+ * The place of the next element, which is not the expected one: one shortly
+ * after, or from now on that one.  NULL when there is no element.
  */
-static pg_noinline MtWalkResult
-take_unexpected(MtCollectionRow *row, MtWalk *walk, Place **place, MtElement *element)
+static pg_noinline Place *
+unexpected_place(MtCollectionRow *row, Place *expected, MtWalk walk)
 {
-	MtWalkResult result;
+	MtSlice		name = {walk.p + 1, 0};
+	const uint8 *end;
 
-	for (int i = 1; i <= PLACES_SKIPPED && *place + i < last_place(row); i++)
-		if (stands_at(*place + i, walk))
-		{
-			*place += i;
-			return mt_walk_take(walk, (*place)->known.bytes - 1, element);
-		}
-	result = mt_walk_next(walk, element);
-	if (result == MT_WALK_ELEMENT)
-		remember(row, *place, element);
-	return result;
+	for (Place *place = expected + 1; place <= expected + PLACES_SKIPPED && place < last_place(row); place++)
+		if (stands_at(place, walk))
+			return place;
+	if (walk.p >= walk.end || (end = mt_bson_name_end(name.data, walk.end)) == NULL)
+		return NULL;
+	name.len = (uint32) (end - name.data);
+	remember(row, expected, name);
+	return expected;
 }
 
 /* ---- finding fields ---- */
@@ -254,14 +246,17 @@ store_group(MtCollectionRow *row, Group *group, const MtElement *element)
 	}
 }
 
+/*
+ * Nothing that is live through this loop is lent to a function that is not
+ * inlined: it would live in memory then, and each step wait for the last one's
+ * stores.
+ */
 static void
 find_fields(MtCollectionRow *row, MtSlice document)
 {
 	Place	   *place = row->places;
 	int			missing = row->n_groups;
 	MtWalk		walk;
-	MtElement	element;
-	MtWalkResult result = MT_WALK_END;
 
 	for (int i = 0; i < row->n_groups; i++)
 		row->groups[i].found = false;
@@ -271,11 +266,11 @@ find_fields(MtCollectionRow *row, MtSlice document)
 		corrupt(row);
 	while (missing > 0)
 	{
-		if (stands_at(place, &walk))
-			result = mt_walk_take(&walk, place->known.bytes - 1, &element);
-		else
-			result = take_unexpected(row, &walk, &place, &element);
-		if (result != MT_WALK_ELEMENT)
+		MtElement	element;
+
+		if (!stands_at(place, walk) && (place = unexpected_place(row, place, walk)) == NULL)
+			break;
+		if (mt_walk_take(&walk, place->name_len, &element) != MT_WALK_ELEMENT)
 			break;
 		if (place->group != NULL && !place->group->found)
 		{
@@ -285,7 +280,7 @@ find_fields(MtCollectionRow *row, MtSlice document)
 		if (place < last_place(row))
 			place++;
 	}
-	if (missing > 0 && result == MT_WALK_CORRUPT)
+	if (missing > 0 && walk.p != walk.end)
 		corrupt(row);
 }
 

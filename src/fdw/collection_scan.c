@@ -50,6 +50,7 @@ typedef struct CollectionScan
 	MemoryContext row_context;
 	MtCollectionReader *reader;
 	MemoryContext asking;		/* of one command: it and its values */
+	MtQueryProgress progress;	/* of this pass */
 	bool		has_begun;		/* this pass */
 	bool		uses_spare;		/* in this pass */
 } CollectionScan;
@@ -103,7 +104,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 
 /* The command with the values of this moment, in the context "asking". */
 static MtCommand
-command_now(ForeignScanState *node, bool is_precise)
+command_now(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 	MtQueryTarget target = {scan->name, scan->columns, scan->options};
@@ -122,7 +123,7 @@ command_now(ForeignScanState *node, bool is_precise)
 													&values[i].isnull);
 		i++;
 	}
-	command = mt_query_command(scan->query, &target, values, is_precise);
+	command = mt_query_command(scan->query, &target, values, scan->progress);
 	MemoryContextSwitchTo(old);
 	return command;
 }
@@ -131,11 +132,11 @@ command_now(ForeignScanState *node, bool is_precise)
 
 /* Read all groups into the store. */
 static MtGroupVerdict
-read_groups(ForeignScanState *node, bool is_precise)
+read_groups(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	MtCommand	command = command_now(node, is_precise);
+	MtCommand	command = command_now(node);
 	MtGroupVerdict verdict = MT_GROUP_GOOD;
 	MemoryContext old;
 	MtSlice		document;
@@ -175,9 +176,12 @@ begin_groups(ForeignScanState *node)
 	if (scan->rows == NULL)
 		scan->rows = tuplestore_begin_heap(false, false, work_mem);
 	MemoryContextSwitchTo(old);
-	verdict = read_groups(node, false);
+	verdict = read_groups(node);
 	if (verdict == MT_GROUP_UNKNOWN)
-		verdict = read_groups(node, true);
+	{
+		scan->progress.is_precise = true;
+		verdict = read_groups(node);
+	}
 	scan->uses_spare = verdict != MT_GROUP_GOOD;
 }
 
@@ -206,6 +210,51 @@ next_group(ForeignScanState *node)
 
 /* ---- documents ---- */
 
+/* Ask for the documents of the present segment, if any can match. */
+static void
+begin_segment(ForeignScanState *node)
+{
+	CollectionScan *scan = node->fdw_state;
+	MtCommand	command = command_now(node);
+
+	if (!command.is_empty_set)
+		mt_collection_reader_run(scan->reader, command.document);
+}
+
+static bool
+next_document(ForeignScanState *node, MtSlice *document)
+{
+	CollectionScan *scan = node->fdw_state;
+
+	if (!scan->has_begun)
+		begin_segment(node);
+	scan->has_begun = true;
+	while (!mt_collection_reader_next(scan->reader, document))
+	{
+		if (scan->progress.segment + 1 >= mt_query_segments(scan->query))
+			return false;
+		scan->progress.segment++;
+		begin_segment(node);
+	}
+	scan->progress.n_rows++;
+	return true;
+}
+
+/* See collection_order.c. */
+static void
+check_order(CollectionScan *scan, TupleTableSlot *slot)
+{
+	ListCell   *cell;
+
+	foreach(cell, scan->query->order->never_null)
+		if (slot->tts_isnull[lfirst_int(cell)])
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does", scan->name->collection),
+					 errdetail("Column \"%s\" is NULL in one of its rows.", scan->columns[lfirst_int(cell)].name),
+					 errhint("SET mongo_tail.enable_sort = off.")));
+}
+
 /* Called in the context of one tuple, which lives as long as the tuple. */
 TupleTableSlot *
 mt_collection_iterate(ForeignScanState *node)
@@ -216,19 +265,11 @@ mt_collection_iterate(ForeignScanState *node)
 
 	if (scan->groups != NULL)
 		return next_group(node);
-	if (!scan->has_begun)
-	{
-		MtCommand	command = command_now(node, false);
-
-		/* nothing need be asked when no document can match */
-		if (!command.is_empty_set)
-			mt_collection_reader_run(scan->reader, command.document);
-		scan->has_begun = true;
-	}
-	if (mt_collection_reader_next(scan->reader, &document))
-		mt_collection_row_store(scan->row, document, slot);
-	else
-		ExecClearTuple(slot);
+	if (!next_document(node, &document))
+		return ExecClearTuple(slot);
+	mt_collection_row_store(scan->row, document, slot);
+	if (scan->query->order != NULL && scan->query->order->never_null != NIL)
+		check_order(scan, slot);
 	return slot;
 }
 
@@ -238,6 +279,7 @@ mt_collection_rescan(ForeignScanState *node)
 	CollectionScan *scan = node->fdw_state;
 
 	mt_collection_reader_end(scan->reader);
+	memset(&scan->progress, 0, sizeof scan->progress);
 	scan->has_begun = false;
 	scan->uses_spare = false;
 }
@@ -255,14 +297,12 @@ mt_collection_end(ForeignScanState *node)
 
 /* ---- EXPLAIN ---- */
 
-/* The command of the plan, with the text of what is not known before it runs. */
-static char *
-planned_command(CollectionScan *scan, const ForeignScan *plan, List *context)
+/* The values of the plan: known, or the text of what is not known before it runs. */
+static MtFilterValue *
+planned_values(const ForeignScan *plan, List *context)
 {
 	MtFilterValue *values = palloc0(sizeof(MtFilterValue) * (list_length(plan->fdw_exprs) + 1));
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
 	ListCell   *cell;
-	MtCommand	command;
 	int			i = 0;
 
 	foreach(cell, plan->fdw_exprs)
@@ -282,8 +322,29 @@ planned_command(CollectionScan *scan, const ForeignScan *plan, List *context)
 		}
 		i++;
 	}
-	command = mt_query_command(scan->query, &target, values, false);
-	return command.is_empty_set ? NULL : mt_collection_document_text(command.document);
+	return values;
+}
+
+static void
+explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, ExplainState *es)
+{
+	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryProgress progress = {0};
+	MtFilterValue *values = planned_values(plan, context);
+	bool		reads = false;
+
+	for (; progress.segment < mt_query_segments(scan->query); progress.segment++)
+	{
+		MtCommand	command = mt_query_command(scan->query, &target, values, progress);
+
+		if (command.is_empty_set)
+			continue;
+		ExplainPropertyText(reads ? "Then MongoDB Query" : "MongoDB Query",
+							mt_collection_document_text(command.document), es);
+		reads = true;
+	}
+	if (!reads)
+		ExplainPropertyBool("Reads Nothing", true, es);
 }
 
 void
@@ -299,13 +360,9 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	if (es->verbose)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
-		char	   *command = planned_command(scan, (ForeignScan *) node->ss.ps.plan, context);
 
 		ExplainPropertyText("MongoDB Server", GetForeignServer(scan->serverid)->servername, es);
-		if (command != NULL)
-			ExplainPropertyText("MongoDB Query", command, es);
-		else
-			ExplainPropertyBool("Reads Nothing", true, es);
+		explain_commands(scan, (ForeignScan *) node->ss.ps.plan, context, es);
 		if (scan->query->grouping == NULL && scan->query->conditions != NIL &&
 			mt_conditions_are_exact(scan->query->conditions) &&
 			list_length(scan->query->conditions) == list_length(node->ss.ps.plan->qual))

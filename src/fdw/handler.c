@@ -10,7 +10,7 @@
 
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
-#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -55,15 +55,37 @@ mtGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 		mt_collection_paths(root, baserel);
 }
 
-/* What stands above a scan is MongoDB's only over the table of a collection. */
+/*
+ * The table below an upper relation: its input, or what was sorted to be its
+ * input; NULL when there are several, or it is none of a collection.
+ */
+static RelOptInfo *
+collection_below(PlannerInfo *root, RelOptInfo *input_rel)
+{
+	RelOptInfo *table = input_rel;
+	int			relid;
+
+	if (!IS_SIMPLE_REL(table))
+	{
+		if (!bms_get_singleton_member(root->all_baserels, &relid))
+			return NULL;
+		table = find_base_rel(root, relid);
+	}
+	/* one of which nothing can be read was never asked for its size */
+	if (table->fdwroutine == NULL || table->fdw_private == NULL || IS_DUMMY_REL(table) ||
+		shows_changes(planner_rt_fetch(table->relid, root)->relid))
+		return NULL;
+	return table;
+}
+
 static void
 mtGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel,
 					   void *extra)
 {
-	/* one of which nothing can be read was never asked for its size */
-	if (IS_SIMPLE_REL(input_rel) && input_rel->fdw_private != NULL && !IS_DUMMY_REL(input_rel) &&
-		!shows_changes(planner_rt_fetch(input_rel->relid, root)->relid))
-		mt_collection_upper_paths(root, stage, input_rel, output_rel, extra);
+	RelOptInfo *table = IS_SIMPLE_REL(input_rel) || stage == UPPERREL_FINAL ? collection_below(root, input_rel) : NULL;
+
+	if (table != NULL)
+		mt_collection_upper_paths(root, stage, table, output_rel, extra);
 }
 
 static ForeignScan *
@@ -76,7 +98,7 @@ mtGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath 
 	if (of_changes)
 		plan = mt_changes_plan(root, baserel, tlist, scan_clauses, outer_plan);
 	else if (OidIsValid(relid))
-		plan = mt_collection_plan(root, baserel, tlist, scan_clauses, outer_plan);
+		plan = mt_collection_plan(root, baserel, best_path, tlist, scan_clauses, outer_plan);
 	else
 		plan = mt_collection_upper_plan(best_path, tlist, outer_plan);
 	plan->fdw_private = lappend(plan->fdw_private, makeBoolean(of_changes));

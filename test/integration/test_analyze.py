@@ -107,7 +107,7 @@ def test_views_filters_and_time_series(pg, server, mongo, fresh_namespace):
         assert analyze(pg, name) == f'"{name}": read {left} documents, {left} rows in sample'
         assert rows(pg, f"SELECT * FROM {name}") == left
         pg.execute(f"DROP FOREIGN TABLE {name}")
-    if tuple(map(int, mongo.server_info()["version"].split(".")[:2])) >= (5, 0):
+    if mongo.server_info()["versionArray"] >= [5]:
         database.create_collection("series", timeseries={"timeField": "at", "metaField": "of"})
         database.series.insert_many([{"at": DAY + datetime.timedelta(seconds=n), "of": n % 5, "v": n} for n in range(3000)])
         create(pg, server, "series", "at timestamptz, of integer, v integer", fresh_namespace, "series")

@@ -12,28 +12,11 @@ import pytest
 from bson import Decimal128, Int64, ObjectId
 from psycopg import errors
 
-from judge import (AWKWARD, COLUMNS, NAN, POOLS, UUIDS, Clauses, create_table, create_types, explain, rows_or_error, undefined, utc,
-                   with_raw)
+from judge import NAN, POOLS, UUIDS, Clauses, create_table, explain, rows_or_error, undefined, utc, with_raw
+from palettes import MISSING, NAMES, UNDEFINED, columns_of, comparable, make_palette_tables
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
-COLLECTIONS = 10
-DOCUMENTS = 60
 
-MISSING = ("missing",)
-UNDEFINED = ("undefined",)
-PLAIN = {
-    "i": [[1, 2, 3, 5, 5, 5], [Int64(5), 1, 2, Int64(2 ** 31)], [0, 0, 0], [2 ** 31 - 1, 5, -2 ** 31],
-          [Int64(2 ** 62), 1], [Int64(2 ** 63 - 1), 1], [1, 1, -1], [5]],
-    "f": [[0.5, 1.5, 2], [0.1, 0.2, 0.3, 1e10], [1, 2, 3], [0.0, -0.0, 0], [1e300, 5e-324], [-1.5, 1.5]],
-    "n": [[1, 2, Int64(3)], [0.5, 1.5, 7], [0.1, 0.2], [5, 5.0]],
-    "s": [["a", "b", "c", "A"], ["", "x" * 300, "\u00e9", "z"], [ObjectId("65a1b2c3d4e5f60718293a4b"), ObjectId("0" * 24)]],
-    "b": [[True, False], [True], [False]],
-    "t": [[utc("2024-02-29"), utc("1969-12-31 23:59:59.999"), utc("2024-02-29 12:00")], [utc("2024-02-29"), utc("1900-01-01")]],
-    "u": [[uuid_of for uuid_of in POOLS["u"][:3]]],
-}
-SPICE = [[], [], [], [None], [MISSING], [None, MISSING], [UNDEFINED], [None, UNDEFINED], [MISSING, NAN], [5.5], [5.0],
-         [Decimal128("5")], [Decimal128("5.10")], ["a"], [[5]], [[]], [{"y": 5}], [True], [utc("2024-02-29")], POOLS["u"][3:5],
-         [ObjectId("65a1b2c3d4e5f60718293a4b")], ["65a1b2c3d4e5f60718293a4b"], ["a\0b"], [Int64(2 ** 53 + 1)], ["ab" * 20], AWKWARD]
 KEYS = ["i2", "i4", "i8", "f8", "n", "n2", "s", "c", "v", "e", "ci", "v3", "bp", "b", "t", "ts", "d", "u", "xy", "f4"]
 CALLS = {
     "count": KEYS + ["x", "doc", "id"],
@@ -51,57 +34,15 @@ def small_collections(pg):
     pg.execute("SET cpu_operator_cost = 10")
 
 
-def make_document(rng, k, palettes):
-    document, raw = {"_id": f"id{k}", "k": k}, []
-    for name, palette in palettes.items():
-        value = rng.choice(palette)
-        if value == MISSING:
-            continue
-        if value == UNDEFINED:
-            raw.append(undefined(name))
-        elif not isinstance(value, tuple):
-            document[name] = value
-    return with_raw(document, *raw)
-
-
 @pytest.fixture
 def palette_tables(pg, server, mongo, fresh_namespace, rng):
-    """Tables over small collections, each in both modes of on_mismatch."""
-    create_types(pg)
-    tables = []
-    for n in range(COLLECTIONS):
-        palettes = {}
-        for name, pools in PLAIN.items():
-            palette = list(rng.choice(pools)) * 4
-            for _ in range(rng.choice([0, 1, 1, 2])):
-                palette += [v for v in rng.choice(SPICE) if not isinstance(v, tuple) or v in (MISSING, UNDEFINED)][:8]
-            palettes[name] = palette
-        palettes["x"] = rng.choice([[{"y": 5}, {"y": 7}], [{"y": 5}, {}, MISSING], [{"y": 5}, [{"y": 5}]], [{"y": 5}, 3]])
-        options = {"collation": {"locale": "fr", "strength": 1}} if rng.random() < 0.3 else {}
-        mongo[fresh_namespace].create_collection(f"c{n}", **options)
-        documents = rng.choice([DOCUMENTS, DOCUMENTS, DOCUMENTS, 1, 0])
-        if documents:
-            mongo[fresh_namespace][f"c{n}"].insert_many(make_document(rng, k, palettes) for k in range(documents))
-        if rng.random() < 0.5:
-            mongo[fresh_namespace][f"c{n}"].create_index(rng.choice(list(palettes)))
-        for mode in ("null", "error"):
-            create_table(pg, server, f"p{n}_{mode}", COLUMNS, fresh_namespace, f"c{n}", mode)
-            tables.append(f"p{n}_{mode}")
+    tables = make_palette_tables(pg, server, mongo, fresh_namespace, rng)
     yield tables
     for table in tables:
         pg.execute(f"DROP FOREIGN TABLE {table}")
 
 
-def comparable(rows):
-    """Rows in an order of their own; floats to nine digits, since the order of additions is nobody's."""
-    def value(v):
-        if isinstance(v, float):
-            return "nan" if v != v else f"{v + 0.0:.9g}".replace("-0", "0") if v == 0 else f"{v:.9g}"
-        return str(v) if isinstance(v, decimal.Decimal) else v
-    return sorted((tuple(value(v) for v in row) for row in rows), key=repr) if isinstance(rows, list) else rows
-
-
-def make_query(rng, table, where):
+def make_query(rng, where):
     """A query with @ for what it reads."""
     keys = rng.sample(KEYS, rng.choice([0, 0, 1, 1, 1, 2, 3]))
     calls = []
@@ -126,19 +67,17 @@ def test_generated_aggregates(pg, palette_tables, rng):
     """Each query gives the same rows by MongoDB and over a materialized copy of the table."""
     pg.execute("SET plan_cache_mode = force_generic_plan")
     pg.execute("SET TimeZone = 'UTC'")
-    columns = {c.split()[0] for c in re.sub(r"\([^()]*\)", "", COLUMNS).split(",")}
     failures, pushed, by_mongodb, locally_failed = [], 0, 0, 0
     for n in range(QUERIES):
         table = rng.choice(palette_tables)
         parameters = [] if rng.random() < 0.5 else None
-        where = f"WHERE {Clauses(rng, columns).comparison(parameters)}" if rng.random() < 0.4 else ""
-        query = make_query(rng, table, where)
-        # only these: each column more could be one that does not convert
-        read = [c for c in columns if re.search(rf"\b{c}\b", query)] or ["k"]
-        local = rows_or_error(pg, f"WITH y AS MATERIALIZED (SELECT {', '.join(read)} FROM {table}) " + query.replace("@", "y"),
-                              parameters)
+        where = f"WHERE {Clauses(rng, NAMES).clause(parameters, 1)}" if rng.random() < 0.4 else ""
+        query, parameters = make_query(rng, where), parameters or []
+        copy = f"WITH y AS MATERIALIZED (SELECT {', '.join(columns_of(query))} FROM {table}) "
+        local = rows_or_error(pg, copy + query.replace("@", "y"), parameters)
         sent = rows_or_error(pg, query.replace("@", table), parameters)
-        if isinstance(local, str):
+        # a pattern that ends with its escape fails where it is looked at, be there a row for it or not
+        if isinstance(local, str) or sent == "22025":
             locally_failed += 1
             continue
         if comparable(sent) != comparable(local):
@@ -152,7 +91,7 @@ def test_generated_aggregates(pg, palette_tables, rng):
         print(*failure, sep="\n    ")
     assert not failures, f"{len(failures)} of {QUERIES} queries"
     print(f"{QUERIES} queries: {pushed} with a $group, {by_mongodb} answered by MongoDB; {locally_failed} failed without pushdown")
-    assert pushed > QUERIES * 0.2 and by_mongodb > pushed * 0.3
+    assert pushed > QUERIES * 0.1 and by_mongodb > pushed * 0.3
 
 
 # ---- what went wrong once, or would: each a case of its own ----

@@ -286,3 +286,75 @@ def test_bad_uris(pg, uri):
     with pytest.raises(psycopg.Error) as caught:
         pg.execute(sql.SQL("CREATE SERVER bad FOREIGN DATA WRAPPER mongo_tail OPTIONS (uri {})").format(sql.Literal(uri)))
     assert caught.value.sqlstate == "HV024" and caught.value.diag.message_hint and caught.value.diag.message_detail
+
+
+# What a table asks for, as MongoDB's profiler has seen it
+
+
+@pytest.fixture
+def asked(read, mongo_server, mongo, fresh_namespace):
+    """asked(server options, table options...): the _ids that are seen, and the command that MongoDB was sent."""
+    database = mongo[fresh_namespace]
+    database.things.insert_many([{"_id": i, "kind": "even" if i % 2 == 0 else "odd", "parts": [10 + i, 20 + i]}
+                                 for i in range(6)])
+    database.create_collection("prof", capped=True, size=4096)
+
+    def run(server_options=None, **table):
+        database.command("profile", 0)
+        database.drop_collection("system.profile")
+        database.command("profile", 2)
+        seen = read(mongo_server.uri, server_options=server_options, database=fresh_namespace, **table)
+        database.command("profile", 0)
+        commands = [entry["command"] for entry in database["system.profile"].find({"command.lsid": {"$exists": True}})
+                    if {"find", "aggregate"} & set(entry["command"]) and entry.get("ns", "").endswith(".things")]
+        return seen, commands[-1]
+    return run
+
+
+def test_filter_and_pipeline(asked):
+    assert asked()[0] == [0, 1, 2, 3, 4, 5]
+    seen, command = asked(filter='{"kind": "odd", "_id": {"$type": 16}}')
+    assert seen == [1, 3, 5] and command["filter"]["kind"] == "odd"
+    seen, command = asked(pipeline='[{"$unwind": "$parts"}, {"$project": {"_id": "$parts"}}]')
+    assert seen == [10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25] and "$unwind" in command["pipeline"][0]
+    seen, command = asked(filter='{"kind": "odd"}', pipeline='[{"$set": {"_id": {"$add": ["$_id", 100]}}}]')
+    assert seen == [101, 103, 105]
+    assert asked(pipeline='[]')[0] == [0, 1, 2, 3, 4, 5] and asked(filter='{}')[0] == [0, 1, 2, 3, 4, 5]
+    assert asked(pipeline='[{"$match": {"kind": "neither"}}]')[0] == []
+
+
+def test_a_pipelines_conditions_are_of_its_documents(pg, new_server, unused_name, mongo_server, mongo, fresh_namespace):
+    """WHERE is about what the pipeline leaves, not about what it was given."""
+    mongo[fresh_namespace].things.insert_many([{"_id": i, "v": i} for i in range(5)])
+    name = new_server(pg, unused_name("options_"), mongo_server.uri)
+    pg.execute(f"""CREATE FOREIGN TABLE {name}_t (_id int, v int) SERVER {name} OPTIONS (database '{fresh_namespace}',
+        collection 'things', filter '{{"v": {{"$gte": 1}}}}', pipeline '[{{"$set": {{"v": {{"$multiply": ["$v", 10]}}}}}}]')""")
+
+    def ids(rest):
+        return [row[0] for row in pg.execute(f"SELECT _id FROM {name}_t {rest}").fetchall()]
+    assert ids("WHERE v = 10") == [1] and ids("WHERE v = 1") == []
+    assert ids("WHERE v > 15 ORDER BY v DESC LIMIT 2") == [4, 3]
+    assert pg.execute(f"SELECT count(*), sum(v), max(v) FROM {name}_t").fetchone() == (4, 100, 40)
+    assert pg.execute(f"SELECT v FROM {name}_t WHERE _id = 3").fetchone() == (30,)
+    assert pg.execute(f"SELECT v FROM {name}_t WHERE _id = 0").fetchone() is None
+
+
+def test_switches(pg, new_server, unused_name, mongo_server, mongo, fresh_namespace):
+    """Off at the session is off; else the table has the last word, then the server."""
+    mongo[fresh_namespace].things.insert_many([{"_id": i} for i in range(5)])
+
+    def is_sent(server, table):
+        name = new_server(pg, unused_name("options_"), mongo_server.uri, **({"enable_filter": server} if server else {}))
+        option = f", enable_filter '{table}'" if table else ""
+        pg.execute(f"CREATE FOREIGN TABLE {name}_t (_id int) SERVER {name} OPTIONS (database '{fresh_namespace}', "
+                   f"collection 'things'{option})")
+        assert pg.execute(f"SELECT _id FROM {name}_t WHERE _id = 3").fetchall() == [(3,)]
+        plan = "\n".join(row[0] for row in pg.execute(f"EXPLAIN (VERBOSE) SELECT _id FROM {name}_t WHERE _id = 3"))
+        return '"_id" :' in plan
+    cases = [(None, None, True), ("off", None, False), ("off", "on", True), ("on", "off", False), (None, "off", False)]
+    for server, table, expected in cases:
+        assert is_sent(server, table) is expected, (server, table)
+    for setting in ("enable_filter", "enable_pushdown"):
+        pg.execute(f"SET mongo_tail.{setting} = off")
+        assert not any(is_sent(server, table) for server, table, _ in cases)
+        pg.execute(f"RESET mongo_tail.{setting}")

@@ -95,7 +95,7 @@ class Session:
     def __init__(self, connection):
         self.connection = connection
 
-    def run(self, statement, parameters=(), shown=None, hide=0):
+    def run(self, statement, parameters=(), shown=None, hide=0, width=64):
         """Run and print a statement; the last `hide` columns are returned but not printed."""
         show_sql(shown or statement)
         started = time.monotonic()
@@ -107,7 +107,7 @@ class Session:
         columns = [c.name for c in cursor.description]
         rows = cursor.fetchall()
         keep = len(columns) - hide
-        show_table(columns[:keep], [row[:keep] for row in rows])
+        show_table(columns[:keep], [row[:keep] for row in rows], width)
         return rows, elapsed
 
 
@@ -285,6 +285,27 @@ def run_show(place):
             raise SystemExit(f"demo: {loaded + 1} inserts in MongoDB, {rows} in PostgreSQL")
         print(f"{loaded + 1:,} changes out of the oplog in {elapsed:.1f} s")
         session.run("SELECT server, shard, state, lag, events, bytes, oplog_first FROM mongo_tail.stat_tail")
+
+        step("7. The collections themselves, as tables: a column for each field, of the type that its values have")
+        session.run(f"IMPORT FOREIGN SCHEMA {DATABASE} FROM SERVER demo INTO public")
+        rows, _ = session.run("""SELECT c.relname AS table, string_agg(a.attname || ' ' || format_type(a.atttypid, NULL), ', '
+                                    ORDER BY a.attnum) AS columns
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+ WHERE c.relkind = 'f' GROUP BY 1 ORDER BY 1""")
+        if len(rows) != 5:
+            raise SystemExit(f"demo: 5 collections in MongoDB, {len(rows)} tables in PostgreSQL")
+        for query in ("""SELECT f._id, f.carrier, f.flight, f.dest, p.manufacturer, p.model
+  FROM flights f JOIN planes p ON p._id = f.tailnum
+ WHERE f._id IN (1, 1000, 100000)
+ ORDER BY 1""", """SELECT carrier, count(*), round(avg(dep_delay)) AS delay
+  FROM flights
+ WHERE dep_delay > 60
+ GROUP BY 1 ORDER BY 2 DESC LIMIT 5"""):
+            session.run("EXPLAIN (VERBOSE, COSTS OFF) " + query, width=150)
+            rows, elapsed = session.run(query)
+            if not rows:
+                raise SystemExit("demo: no rows")
+            print(f"{len(rows)} rows in {1000 * elapsed:.0f} ms", flush=True)
 
     step(f"That was all, after {time.monotonic() - began:.0f} s. Both servers go on running.")
     print(f"""

@@ -1,0 +1,306 @@
+/*
+ * collection_order.c
+ *		ORDER BY as sorts of MongoDB's.
+ *
+ * Among values that convert, MongoDB sorts numbers, dates, booleans and
+ * ObjectIds as SQL does.  What it sorts otherwise is taken apart and read one
+ * after another, each by a find of its own on the same index:
+ *
+ *	values		sorted by MongoDB
+ *	NaN			SQL's greatest number, MongoDB's least
+ *	NULL		whatever reads as NULL; SQL has it last (or first when the order
+ *				descends), MongoDB between other types
+ *
+ * so that ORDER BY a LIMIT 10 is one find of ten documents as long as there
+ * are ten values.  Which documents are which is said by exact conditions; where
+ * there are none, there is no order.
+ *
+ * Keys after the first cannot be taken apart.  They are known to be no NULL by
+ * the query's own conditions, or are _id, of which at most one document can
+ * make a NULL; should it, the scan says so instead of giving a wrong order.
+ *
+ * Strings are left out: an ObjectId reads as its digits, and would have to
+ * stand among them.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "nodes/makefuncs.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+
+#include "base/collection_facts.h"
+#include "compat.h"
+#include "fdw/collection_order.h"
+#include "fdw/collection_shippable.h"
+
+List *
+mt_order_to_list(const MtOrder *order)
+{
+	return list_make3(order->keys, order->segments, order->never_null);
+}
+
+MtOrder *
+mt_order_from_list(List *list)
+{
+	MtOrder    *order = palloc0(sizeof *order);
+
+	order->keys = linitial(list);
+	order->segments = lsecond(list);
+	order->never_null = lthird(list);
+	return order;
+}
+
+static List *
+segment(int first_key, List *conditions)
+{
+	return list_make2(list_make1_int(first_key), conditions);
+}
+
+int
+mt_segment_first_key(List *segment)
+{
+	return linitial_int((List *) linitial(segment));
+}
+
+List *
+mt_segment_conditions(List *segment)
+{
+	return lsecond(segment);
+}
+
+/* ---- keys ---- */
+
+typedef struct Orderer
+{
+	PlannerInfo *root;
+	RelOptInfo *baserel;
+	const MtCollectionColumn *columns;
+	List	   *conditions;
+	List	  **values;
+	MtOrder    *order;
+} Orderer;
+
+/* The table's column that a pathkey sorts by; NULL: none. */
+static Var *
+column_of(const Orderer *orderer, PathKey *pathkey)
+{
+	EquivalenceClass *class = pathkey->pk_eclass;
+	ListCell   *cell;
+
+	if (class->ec_has_volatile)
+		return NULL;
+	foreach(cell, class->ec_members)
+	{
+		Var		   *var = (Var *) ((EquivalenceMember *) lfirst(cell))->em_expr;
+
+		if (IsA(var, Var) && var->varno == (int) orderer->baserel->relid && var->varattno > 0 && var->varlevelsup == 0)
+			return var;
+	}
+	return NULL;
+}
+
+static bool
+sorts_alike(const MtCollectionColumn *column, PathKey *pathkey)
+{
+	Oid			class = GetDefaultOpClass(column->base_type, BTREE_AM_OID);
+
+	if (column->has_index || column->is_whole || column->type != column->base_type ||
+		!OidIsValid(class) || get_opclass_family(class) != pathkey->pk_opfamily)
+		return false;
+	switch (column->class)
+	{
+		case MT_COMPARE_INTEGER:
+		case MT_COMPARE_BOOL:
+		case MT_COMPARE_TIMESTAMP:
+		case MT_COMPARE_DATE:
+		case MT_COMPARE_OBJECTID:
+			return true;
+		case MT_COMPARE_FLOAT:
+			return column->type == FLOAT8OID;
+		default:
+			return false;
+	}
+}
+
+/* Does a condition hold for no document whose column is NULL? */
+static bool
+excludes_null(List *condition, int column)
+{
+	MtLeaf		leaf;
+	ListCell   *cell;
+
+	if (IsA(condition, IntList))
+	{
+		leaf = mt_condition_leaf(condition);
+		return leaf.exact && leaf.column == column && leaf.kind != MT_CONDITION_NULL;
+	}
+	if (intVal(linitial(condition)) != MT_CONDITION_AND)
+		return false;
+	foreach(cell, (List *) lsecond(condition))
+		if (excludes_null(lfirst(cell), column))
+			return true;
+	return false;
+}
+
+static bool
+is_never_null(const Orderer *orderer, int column)
+{
+	ListCell   *cell;
+
+	foreach(cell, orderer->conditions)
+		if (excludes_null(lfirst(cell), column))
+			return true;
+	return false;
+}
+
+static bool
+add_key(Orderer *orderer, PathKey *pathkey)
+{
+	MtOrder    *order = orderer->order;
+	bool		is_first = order->keys == NIL;
+	Var		   *var = column_of(orderer, pathkey);
+	const MtCollectionColumn *column;
+
+	if (var == NULL)
+		return false;
+	column = &orderer->columns[var->varattno - 1];
+	if (!sorts_alike(column, pathkey))
+		return false;
+	if (!is_first && !is_never_null(orderer, var->varattno - 1))
+	{
+		if (strcmp(column->path, "_id") != 0)
+			return false;
+		order->never_null = lappend_int(order->never_null, var->varattno - 1);
+	}
+	if (!is_first && column->class == MT_COMPARE_FLOAT)
+		return false;
+	order->keys = lappend(order->keys, list_make2_int(var->varattno - 1, !mt_compat_pathkey_ascends(pathkey)));
+	return true;
+}
+
+/* ---- segments ---- */
+
+/* A clause's exact condition, or NIL. */
+static List *
+ship(const Orderer *orderer, Expr *clause)
+{
+	bool		exact;
+	List	   *condition = mt_collection_ship(orderer->root, orderer->baserel->relid, orderer->columns, clause,
+											   orderer->values, &exact);
+
+	return condition != NIL && exact ? mt_condition_exact(condition) : NIL;
+}
+
+static List *
+ship_null_test(const Orderer *orderer, Var *var, NullTestType type)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = (Expr *) var;
+	test->nulltesttype = type;
+	test->location = -1;
+	return ship(orderer, (Expr *) test);
+}
+
+/* The column against NaN, by an operator of the order's family. */
+static List *
+ship_nan_test(const Orderer *orderer, Var *var, Oid family, int strategy)
+{
+	Oid			operator = get_opfamily_member(family, FLOAT8OID, FLOAT8OID, (int16) strategy);
+	Const	   *nan = makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(get_float8_nan()), false,
+								FLOAT8PASSBYVAL);
+
+	return ship(orderer, make_opclause(operator, BOOLOID, false, (Expr *) var, (Expr *) nan, InvalidOid, InvalidOid));
+}
+
+/* What is not NULL, in order. */
+static bool
+value_segments(const Orderer *orderer, Var *var, PathKey *pathkey, bool needs_condition, List **segments)
+{
+	List	   *values;
+	List	   *nan;
+
+	if (orderer->columns[var->varattno - 1].class != MT_COMPARE_FLOAT)
+	{
+		values = needs_condition ? ship_null_test(orderer, var, IS_NOT_NULL) : NIL;
+		*segments = list_make1(segment(0, values != NIL ? list_make1(values) : NIL));
+		return values != NIL || !needs_condition;
+	}
+	values = ship_nan_test(orderer, var, pathkey->pk_opfamily, BTLessStrategyNumber);
+	nan = ship_nan_test(orderer, var, pathkey->pk_opfamily, BTEqualStrategyNumber);
+	if (values == NIL || nan == NIL)
+		return false;
+	*segments = mt_compat_pathkey_ascends(pathkey) ?
+		list_make2(segment(0, list_make1(values)), segment(1, list_make1(nan))) :
+		list_make2(segment(1, list_make1(nan)), segment(0, list_make1(values)));
+	return true;
+}
+
+static bool
+add_segments(Orderer *orderer, PathKey *pathkey)
+{
+	MtOrder    *order = orderer->order;
+	Var		   *var = column_of(orderer, pathkey);
+	bool		has_nulls = !is_never_null(orderer, var->varattno - 1);
+	List	   *null = NIL;
+
+	if (!value_segments(orderer, var, pathkey, has_nulls, &order->segments))
+		return false;
+	if (!has_nulls)
+		return true;
+	null = ship_null_test(orderer, var, IS_NULL);
+	if (null == NIL)
+		return false;
+	null = segment(1, list_make1(null));
+	order->segments = pathkey->pk_nulls_first ? lcons(null, order->segments) : lappend(order->segments, null);
+	return true;
+}
+
+MtOrder *
+mt_order_plan(PlannerInfo *root, RelOptInfo *baserel, const MtCollectionColumn *columns, List *pathkeys,
+			  List *conditions, List **values)
+{
+	MtOrder    *order = palloc0(sizeof *order);
+	Orderer		orderer = {root, baserel, columns, conditions, values, order};
+	ListCell   *cell;
+
+	foreach(cell, pathkeys)
+		if (!add_key(&orderer, lfirst(cell)))
+			return NULL;
+	return order->keys != NIL && add_segments(&orderer, linitial(pathkeys)) ? order : NULL;
+}
+
+bool
+mt_order_has_index(const MtOrder *order, const MtCollectionColumn *columns, List *indexes)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		MtCollectionIndex *index = lfirst(cell);
+		ListCell   *key;
+		int			i = 0;
+		bool		turned = false;
+		bool		fits = index->n_fields >= list_length(order->keys) && !index->is_sparse && !index->is_wildcard;
+
+		foreach(key, order->keys)
+		{
+			const MtIndexField *field = &index->fields[i];
+			bool		descends = lsecond_int((List *) lfirst(key)) != 0;
+
+			if (!fits)
+				break;
+			if (i == 0)
+				turned = descends != field->descends;
+			fits = !field->is_hashed && (descends != field->descends) == turned &&
+				strcmp(field->path, columns[linitial_int((List *) lfirst(key))].path) == 0;
+			i++;
+		}
+		if (fits)
+			return true;
+	}
+	return false;
+}
