@@ -9,13 +9,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "base/collation.h"
 #include "fdw/collection_operator.h"
@@ -141,7 +140,6 @@ btree_strategy(Oid operator)
 {
 	Oid			left;
 	Oid			right;
-	Oid			class;
 	Oid			family;
 	Oid			negator;
 	int			strategy;
@@ -149,10 +147,9 @@ btree_strategy(Oid operator)
 	op_input_types(operator, &left, &right);
 	if (left == ANYELEMENTOID || left == ANYARRAYOID)
 		return 0;
-	class = GetDefaultOpClass(left, BTREE_AM_OID);
-	if (!OidIsValid(class))
+	family = lookup_type_cache(left, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	if (!OidIsValid(family))
 		return 0;
-	family = get_opclass_family(class);
 	strategy = get_op_opfamily_strategy(operator, family);
 	if (strategy != 0)
 		return strategy;

@@ -23,7 +23,7 @@ ORDERS = 50000
 CUSTOMERS = 1000
 TABLES = [
     ("flights", "flights",
-     "_id int, dep_delay int, carrier text, flight int, tailnum text COLLATE \"C\", origin text, air_time float8, "
+     "_id int, dep_delay int, carrier text, tailnum text COLLATE \"C\", origin text, air_time float8, "
      "distance float8, time_hour timestamptz"),
     ("flight_documents", "flights", "document jsonb OPTIONS (field '$')"),
     ("orders", "orders", "_id int, customer int, price float8"),
@@ -165,7 +165,7 @@ class Lab:
     def _load_reads(self):
         """What only the reads of collections need: indexes, the other side of a join, and tables."""
         flights = self.mongo[DATABASE].flights
-        for field in ("flight", "tailnum", "time_hour"):
+        for field in ("tailnum", "time_hour"):
             flights.create_index(field)
         self._insert("orders", lambda n, rng: {"_id": n, "customer": rng.randrange(CUSTOMERS),
                                                "price": rng.randrange(100000) / 100, "note": "x" * 100}, ORDERS)
