@@ -21,6 +21,16 @@ bool		mt_guc_enable_projection = true;
 bool		mt_guc_enable_parallel = true;
 bool		mt_guc_exact_filters = false;
 
+int			mt_guc_read_consistency = MT_GUC_CONSISTENCY_OPTIONS;
+
+static const struct config_enum_entry consistencies[] = {
+	{"options", MT_GUC_CONSISTENCY_OPTIONS, false},
+	{"cursor", MT_GUC_CONSISTENCY_CURSOR, false},
+	{"statement", MT_GUC_CONSISTENCY_STATEMENT, false},
+	{"transaction", MT_GUC_CONSISTENCY_TRANSACTION, false},
+	{NULL, 0, false}
+};
+
 /* What a session may leave to MongoDB. */
 static const struct
 {
@@ -68,5 +78,10 @@ mt_guc_define(void)
 		DefineCustomBoolVariable(switches[i].name, switches[i].what,
 								 "The answers are the same without it.",
 								 switches[i].variable, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomEnumVariable("mongo_tail.read_consistency",
+							 "What reads collections as they were at one time of MongoDB's.",
+							 "\"options\": what option read_consistency of the table or the server says.",
+							 &mt_guc_read_consistency, MT_GUC_CONSISTENCY_OPTIONS, consistencies,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("mongo_tail");
 }

@@ -18,6 +18,16 @@ extern bool mt_guc_enable_projection;
 extern bool mt_guc_enable_parallel;
 extern bool mt_guc_exact_filters;	/* for tests: the exact form of conditions wherever there is one */
 
+/* What reads share a time, whatever the options say. */
+typedef enum MtGucConsistency
+{
+	MT_GUC_CONSISTENCY_OPTIONS, /* as the options say */
+	MT_GUC_CONSISTENCY_CURSOR,
+	MT_GUC_CONSISTENCY_STATEMENT,
+	MT_GUC_CONSISTENCY_TRANSACTION
+} MtGucConsistency;
+extern int	mt_guc_read_consistency;	/* a MtGucConsistency */
+
 extern void mt_guc_define(void);
 
 #endif							/* MT_GUC_H */

@@ -133,16 +133,32 @@ text_datum(MtValueTarget *target, const void *bytes, size_t len)
 	return PointerGetDatum(result);
 }
 
-/* What most strings are: no longer than allowed, and of plain characters. */
+/* Can it be copied as it is?  A NUL is not well-formed here. */
+static inline bool
+is_plain(MtSlice text, bool any_length)
+{
+	return is_plain_ascii(text) ||
+		(any_length && GetDatabaseEncoding() == PG_UTF8 &&
+		 pg_encoding_verifymbstr(PG_UTF8, (const char *) text.data, (int) text.len) == (int) text.len);
+}
+
+/* What most values are: strings no longer than allowed, and ObjectIds. */
 static bool
 convert_plain_text(MtValueTarget *target, const MtElement *element, Datum *value)
 {
+	bool		any_length = target->type == TEXTOID || target->typmod < VARHDRSZ;
+	char		digits[MT_OBJECTID_DIGITS + 1];
 	MtSlice		text;
 
-	if (element->type != MT_BSON_STRING || target->type == BPCHAROID)
+	if (element->type == MT_BSON_OBJECTID && any_length)
+	{
+		*value = text_datum(target, mt_objectid_text((const MtObjectId *) element->value, digits), MT_OBJECTID_DIGITS);
+		return true;
+	}
+	if (element->type != MT_BSON_STRING || (target->type == BPCHAROID && !any_length))
 		return false;
 	text = mt_element_text(element);
-	if ((target->typmod >= VARHDRSZ && text.len > (uint32) (target->typmod - VARHDRSZ)) || !is_plain_ascii(text))
+	if ((!any_length && text.len > (uint32) (target->typmod - VARHDRSZ)) || !is_plain(text, any_length))
 		return false;
 	*value = text_datum(target, text.data, text.len);
 	return true;
@@ -165,7 +181,7 @@ convert_text(MtValueTarget *target, const MtElement *element, Datum *value)
 	bytes = strlen(text);
 	if (target->type == TEXTOID || target->typmod < VARHDRSZ)
 	{
-		*value = PointerGetDatum(cstring_to_text_with_len(text, (int) bytes));
+		*value = text_datum(target, text, bytes);
 		return MT_CONVERTED;
 	}
 	length = pg_mbstrlen_with_len(text, (int) bytes);
@@ -179,7 +195,7 @@ convert_text(MtValueTarget *target, const MtElement *element, Datum *value)
 		memset(text + bytes, ' ', pad);
 		bytes += pad;
 	}
-	*value = PointerGetDatum(cstring_to_text_with_len(text, (int) bytes));
+	*value = text_datum(target, text, bytes);
 	return MT_CONVERTED;
 }
 
@@ -612,6 +628,7 @@ mt_target_prepare(MtMismatch *mismatch, Oid type, int32 typmod, bool is_element)
 	{
 		target->holds_arrays = true;
 		target->jsonb = mt_jsonb_builder_create(CurrentMemoryContext);
+		mt_jsonb_builder_keep_first(target->jsonb);
 	}
 	if (target->type == NUMERICOID)
 		mt_prepare_numeric(target);

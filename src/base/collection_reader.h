@@ -9,6 +9,10 @@
 
 #include "postgres.h"
 
+#include "portability/instr_time.h"
+
+#include "base/options.h"
+#include "base/read_time.h"
 #include "oplog/bson_walk.h"
 
 /* Names are in UTF-8. */
@@ -23,10 +27,11 @@ typedef struct MtCollectionName
 typedef struct MtCollectionReader MtCollectionReader;
 
 /*
- * In the current memory context, which closes it; name must live as long.  No
- * I/O yet.
+ * In the current memory context, which closes it; name, options and time (NULL:
+ * each cursor reads what it finds) must live as long.  No I/O yet.
  */
-extern MtCollectionReader *mt_collection_reader_create(const MtCollectionName *name);
+extern MtCollectionReader *mt_collection_reader_create(const MtCollectionName *name,
+													   const MtReadOptions *options, MtReadTime *time);
 
 /* Run a find or aggregate (see MtFindCursorOptions), which ends what is under way. */
 extern void mt_collection_reader_run(MtCollectionReader *reader, MtSlice command);
@@ -44,9 +49,16 @@ extern bool mt_collection_reader_next(MtCollectionReader *reader, MtSlice *docum
 /* End what is under way, if anything, and tell MongoDB. */
 extern void mt_collection_reader_end(MtCollectionReader *reader);
 
-/* Over all commands. */
-extern void mt_collection_reader_counts(const MtCollectionReader *reader, uint64 *commands,
-										uint64 *batches, uint64 *documents);
+/* What a reader has done, over all its commands. */
+typedef struct MtReadCounts
+{
+	uint64		commands;
+	uint64		batches;
+	uint64		documents;
+	uint64		bytes;			/* of the replies */
+	instr_time	waited;			/* for replies, which includes their way and that to a connection */
+} MtReadCounts;
+extern MtReadCounts mt_collection_reader_counts(const MtCollectionReader *reader);
 
 /* A document as relaxed Extended JSON, in the database's encoding. */
 extern char *mt_collection_document_text(MtSlice document);

@@ -340,6 +340,7 @@ typedef struct SqlstateOfCode
 #define HINT_PRIVILEGE "Grant the MongoDB user a role that may do this; to tail, role \"read\" on database \"local\" is enough."
 #define HINT_AUTHENTICATION "Check username, password, auth_source and auth_mechanism of the user mapping."
 #define HINT_HISTORY "The oplog no longer reaches back to the position that was asked for. Make the oplog larger, or start from a newer position."
+#define HINT_SNAPSHOT_AGE "MongoDB keeps the past for minSnapshotHistoryWindowInSeconds, 300 by default: set it higher there, or end the transaction sooner."
 #define HINT_CURSOR "The cursor is gone; running the statement again opens a new one."
 
 static const SqlstateOfCode sqlstates[] = {
@@ -360,7 +361,7 @@ static const SqlstateOfCode sqlstates[] = {
 	{175, ERRCODE_FDW_ERROR, HINT_CURSOR},	/* QueryPlanKilled */
 	{189, ERRCODE_CONNECTION_FAILURE, NULL},	/* PrimarySteppedDown */
 	{237, ERRCODE_QUERY_CANCELED, HINT_CURSOR}, /* CursorKilled */
-	{239, SNAPSHOT_TOO_OLD, NULL},	/* SnapshotTooOld */
+	{239, SNAPSHOT_TOO_OLD, HINT_SNAPSHOT_AGE},	/* SnapshotTooOld */
 	{280, ERRCODE_UNDEFINED_FILE, HINT_HISTORY},	/* ChangeStreamFatalError */
 	{286, ERRCODE_UNDEFINED_FILE, HINT_HISTORY},	/* ChangeStreamHistoryLost */
 	{326, ERRCODE_UNDEFINED_FILE, HINT_HISTORY},	/* OplogQueryMinTsMissing */

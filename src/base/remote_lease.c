@@ -19,6 +19,7 @@
 #include "access/xact.h"
 #include "catalog/pg_user_mapping.h"
 #include "lib/ilist.h"
+#include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -41,6 +42,20 @@ typedef struct KeptConnection
 	MtConnection *connection;
 } KeptConnection;
 
+/* A session in which a server may still be at work for a statement that was
+ * interrupted, until a connection can tell it to stop. */
+typedef struct LeftSession
+{
+	Oid			serverid;		/* InvalidOid: none */
+	Oid			mappingid;
+	uint8		id[16];
+} LeftSession;
+
+#define LEFT_SESSIONS 8
+
+/* How long to try to tell a server that it shall stop. */
+#define KILL_WITHIN_MS 40
+
 struct MtRemoteLease
 {
 	MemoryContextCallback callback;
@@ -54,13 +69,53 @@ static dlist_head kept_connections = DLIST_STATIC_INIT(kept_connections);
 /* Something to close at the end of the transaction? */
 static bool any_is_stale = false;
 
+static LeftSession left_sessions[LEFT_SESSIONS];
+
+/*
+ * Have the server stop what it may be doing for the connection.  If it does not
+ * answer, the next good connection to it does so: of not more than a few, since
+ * a session that is interrupted again and again has no use for its server.
+ */
+static void
+leave_work(KeptConnection *kept)
+{
+	static int	next = 0;
+	LeftSession *left = &left_sessions[next];
+
+	if (!mt_connection_has_left_work(kept->connection, left->id) ||
+		mt_connection_kill_left_work(kept->connection, KILL_WITHIN_MS))
+		return;
+	left->serverid = kept->info.serverid;
+	left->mappingid = kept->info.mappingid;
+	next = (next + 1) % LEFT_SESSIONS;
+}
+
+static void
+end_left_work(KeptConnection *kept)
+{
+	for (int i = 0; i < LEFT_SESSIONS; i++)
+	{
+		LeftSession *left = &left_sessions[i];
+
+		if (left->serverid != kept->info.serverid || left->mappingid != kept->info.mappingid)
+			continue;
+		mt_connection_kill_session(kept->connection, left->id);
+		left->serverid = InvalidOid;
+	}
+}
+
 static void
 close_kept(KeptConnection *kept)
 {
 	dlist_delete(&kept->node);
 	/* A process that exits in the middle of a wait leaves it to the kernel. */
 	if (!mt_remote_in_driver())
+	{
+		HOLD_INTERRUPTS();
+		leave_work(kept);
+		RESUME_INTERRUPTS();
 		mt_connection_free(kept->connection);
+	}
 	pfree(kept);
 }
 
@@ -288,9 +343,25 @@ mt_remote_lease_return(MtRemoteLease *lease)
 		close_kept(kept);
 		return;
 	}
+	end_left_work(kept);
 	kept->info.used_at = GetCurrentTimestamp();
 	dlist_move_head(&kept_connections, &kept->node);
 	close_surplus(kept);
+}
+
+void
+mt_remote_lease_clock(Oid serverid, MtClusterClock *clock)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &kept_connections)
+	{
+		KeptConnection *kept = dlist_container(KeptConnection, node, iter.cur);
+
+		/* a stale one may lead to another deployment than the others */
+		if (kept->info.serverid == serverid && !kept->info.is_stale)
+			mt_cluster_clock_advance(clock, mt_connection_clock(kept->connection));
+	}
 }
 
 int

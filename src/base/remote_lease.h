@@ -35,6 +35,9 @@ extern MtConnection *mt_remote_lease_connection(MtRemoteLease *lease, bool afres
 /* Give the connection back, if there is one: kept when it is still good. */
 extern void mt_remote_lease_return(MtRemoteLease *lease);
 
+/* The newest times that the session's connections to a server know of. */
+extern void mt_remote_lease_clock(Oid serverid, MtClusterClock *clock);
+
 /* What the session has. */
 typedef struct MtRemoteConnection
 {

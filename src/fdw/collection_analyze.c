@@ -57,7 +57,7 @@ sampler_init(Sampler *sampler, Relation relation, const MtTableOptions *table)
 		sampler->columns[i].null_on_mismatch = true;
 	sampler->options = mt_options_read(table);
 	sampler->row = mt_collection_row_create(sampler->columns, descriptor->natts, wanted, sampler->name);
-	sampler->reader = mt_collection_reader_create(sampler->name);
+	sampler->reader = mt_collection_reader_create(sampler->name, sampler->options, NULL);
 	sampler->slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 	sampler->one = AllocSetContextCreate(CurrentMemoryContext, "mongo_tail sample", ALLOCSET_DEFAULT_SIZES);
 }

@@ -98,7 +98,9 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 											node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 		scan->row_context = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail group", ALLOCSET_SMALL_SIZES);
 	}
-	scan->reader = mt_collection_reader_create(scan->name);
+	scan->reader =
+		mt_collection_reader_create(scan->name, scan->options,
+									mt_read_time(scan->options->read_consistency, scan->serverid, estate));
 	scan->asking = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail command", ALLOCSET_SMALL_SIZES);
 }
 
@@ -250,7 +252,8 @@ check_order(CollectionScan *scan, TupleTableSlot *slot)
 		if (slot->tts_isnull[lfirst_int(cell)])
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does", scan->name->collection),
+					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
+							pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
 					 errdetail("Column \"%s\" is NULL in one of its rows.", scan->columns[lfirst_int(cell)].name),
 					 errhint("SET mongo_tail.enable_sort = off.")));
 }
@@ -352,9 +355,7 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
 	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
-	uint64		commands;
-	uint64		batches;
-	uint64		documents;
+	MtReadCounts counts;
 
 	ExplainPropertyText("MongoDB Collection", pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8), es);
 	if (es->verbose)
@@ -372,9 +373,12 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 		ExplainPropertyBool("Answered Locally", true, es);
 	if (es->analyze && scan->reader != NULL)
 	{
-		mt_collection_reader_counts(scan->reader, &commands, &batches, &documents);
-		ExplainPropertyUInteger("MongoDB Commands", NULL, commands, es);
-		ExplainPropertyUInteger("MongoDB Batches", NULL, batches, es);
-		ExplainPropertyUInteger("MongoDB Documents", NULL, documents, es);
+		counts = mt_collection_reader_counts(scan->reader);
+		ExplainPropertyUInteger("MongoDB Commands", NULL, counts.commands, es);
+		ExplainPropertyUInteger("MongoDB Batches", NULL, counts.batches, es);
+		ExplainPropertyUInteger("MongoDB Documents", NULL, counts.documents, es);
+		ExplainPropertyUInteger("MongoDB Bytes", NULL, counts.bytes, es);
+		if (es->timing)
+			ExplainPropertyFloat("MongoDB Wait Time", "ms", INSTR_TIME_GET_MILLISEC(counts.waited), 3, es);
 	}
 }

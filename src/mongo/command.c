@@ -169,6 +169,12 @@ note_times(MtConnection *connection, MtSlice reply)
 	}
 }
 
+const MtClusterClock *
+mt_connection_clock(const MtConnection *connection)
+{
+	return &connection->clock;
+}
+
 void
 mt_cluster_clock_advance(MtClusterClock *clock, const MtClusterClock *other)
 {

@@ -91,7 +91,7 @@ end_session(MtConnection *connection)
 	bson_t		command = BSON_INITIALIZER;
 	bson_t		sessions = BSON_INITIALIZER;
 
-	if (connection->server_id == 0)
+	if (connection->server_id == 0 || connection->unanswered)
 		return;
 	stream = mt_connection_stream(connection, connection->server_id);
 	if (stream == NULL)
@@ -120,6 +120,8 @@ destroy_client(MtConnection *connection)
 	connection->client = NULL;
 	connection->server_id = 0;
 	connection->settled = NULL;
+	connection->unanswered = false;
+	memset(&connection->clock, 0, sizeof connection->clock);
 }
 
 static void
@@ -292,7 +294,10 @@ mt_connection_run(MtConnection *connection, uint32_t server_id, const char *data
 	else
 		bson_init(reply);
 	if (!ok)
+	{
 		mt_error_from_driver(connection, &driver, reply, error);
+		connection->unanswered |= connection->interrupted;
+	}
 	else if (!connection->is_shard)
 		connection->is_shard = bson_has_field(reply, "lastCommittedOpTime");
 	bson_destroy(&opts);

@@ -119,6 +119,23 @@ extern void mt_connection_free(MtConnection *connection);
 extern bool mt_connection_is_reusable(const MtConnection *connection);
 
 /*
+ * Does the server perhaps work on, for a call that was interrupted?  Then
+ * session_id is what it works in, and another connection of the same user may
+ * end that.
+ */
+extern bool mt_connection_has_left_work(const MtConnection *connection, uint8_t session_id[16]);
+
+/*
+ * Connect anew, within about within_ms, and have that work ended.  False: the
+ * server could not be told.  Interrupts are expected to be held off; the
+ * connection is only good for closing after that.
+ */
+extern bool mt_connection_kill_left_work(MtConnection *connection, int within_ms);
+
+/* Tell the server, without waiting, to end what is done in another session. */
+extern void mt_connection_kill_session(MtConnection *connection, const uint8_t session_id[16]);
+
+/*
  * Run a command on the primary (or where the uri's read preference says).
  * reply is always initialised; the caller destroys it.
  */
@@ -131,6 +148,9 @@ extern bool mt_connection_command(MtConnection *connection, const char *database
  */
 extern bool mt_connection_now(MtConnection *connection, const char *mode, MtClusterClock *clock,
 							  MtMongoError *error);
+
+/* What its replies have told; nothing after it connected anew. */
+extern const MtClusterClock *mt_connection_clock(const MtConnection *connection);
 
 extern void mt_cluster_clock_advance(MtClusterClock *clock, const MtClusterClock *other);
 

@@ -48,6 +48,7 @@ struct MtConnection
 	bool		io_failed;		/* a stream failed during the present call */
 	bool		renew;			/* the next call makes a new client */
 	bool		freed;			/* waits for its last cursor */
+	bool		unanswered;		/* the server is still at work for a call that has been left */
 	bool		is_shard;		/* see mt_connection_is_shard() */
 };
 
@@ -226,6 +227,6 @@ extern bool mt_wire_receive(MtConnection *connection, mongoc_stream_t *stream, i
 
 /* Read what comes within within_ms, the rest of a reply above all, and drop it:
  * before closing, also after an interrupt. */
-extern void mt_wire_discard(MtConnection *connection, mongoc_stream_t *stream, int within_ms);
+extern bool mt_wire_discard(MtConnection *connection, mongoc_stream_t *stream, int within_ms);
 
 #endif							/* MT_MONGO_PRIVATE_H */

@@ -20,7 +20,7 @@
 /* How long closing waits for more of a reply that is on its way, and how long
  * it takes to read such a one in all when interrupted. */
 #define LAST_WAIT_MS 200
-#define FAREWELL_MS 50
+#define FAREWELL_MS 25
 
 void
 mt_server_cursor_init(MtServerCursor *cursor, MtConnection *connection, const char *database,
@@ -227,6 +227,10 @@ kill_cursor(MtServerCursor *cursor)
  * Take the reply that is on its way off the connection.  A server that cannot
  * get rid of its reply, since we have gone, does not read on either: it would
  * never see that the cursor shall be closed.
+ *
+ * When nothing comes the server is at work, and reads nothing before it is done.
+ * But it looks once in a while whether its client is still there, and takes a
+ * message that waits for a sign of life: so none is sent.
  */
 static void
 receive_last(MtServerCursor *cursor)
@@ -244,8 +248,8 @@ receive_last(MtServerCursor *cursor)
 		if (mt_cursor_reply_read(document, &reply))
 			cursor->id = reply.ok ? reply.id : 0;
 	}
-	else if (connection->interrupted)
-		mt_wire_discard(connection, cursor->stream, FAREWELL_MS);
+	else if (!connection->interrupted || !mt_wire_discard(connection, cursor->stream, FAREWELL_MS))
+		connection->unanswered = cursor->await_ms == 0;	/* who awaits is soon done */
 }
 
 void
@@ -255,7 +259,7 @@ mt_server_cursor_close(MtServerCursor *cursor)
 
 	if (stream_is_live(cursor) && (cursor->asked || cursor->failed))
 		receive_last(cursor);
-	if (cursor->id != 0 && stream_is_live(cursor))
+	if (cursor->id != 0 && stream_is_live(cursor) && !connection->unanswered)
 		kill_cursor(cursor);
 	if (cursor->asked)
 	{

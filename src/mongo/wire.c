@@ -145,14 +145,16 @@ mt_wire_receive(MtConnection *connection, mongoc_stream_t *stream, int32_t reque
 	return true;
 }
 
-void
+bool
 mt_wire_discard(MtConnection *connection, mongoc_stream_t *stream, int within_ms)
 {
 	char		scrap[16384];
+	bool		any = false;
 
 	connection->farewell_until = bson_get_monotonic_time() + (int64_t) within_ms * 1000;
 	while (bson_get_monotonic_time() < connection->farewell_until &&
 		   mongoc_stream_read(stream, scrap, sizeof scrap, 1, within_ms) > 0)
-		;
+		any = true;
 	connection->farewell_until = 0;
+	return any;
 }
