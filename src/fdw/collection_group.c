@@ -244,11 +244,13 @@ build_count(StringInfo buffer, const char *name, const char *field)
 }
 
 /*
- * One key is the field, several are an array of them: an array, unlike a
- * document, makes null of what is missing.
+ * One key is the field, several are a document of them, which MongoDB groups
+ * by fastest.  Where it lacks what the grouped document lacked, as it does in
+ * some versions, a group is only a part of that of NULL; an array, which is
+ * asked for then, has null in its place.
  */
 static void
-build_keys(StringInfo buffer, const MtGrouping *grouping, const MtCollectionColumn *columns)
+build_keys(StringInfo buffer, const MtGrouping *grouping, const MtCollectionColumn *columns, bool is_precise)
 {
 	int			list;
 	int			i = 0;
@@ -260,7 +262,7 @@ build_keys(StringInfo buffer, const MtGrouping *grouping, const MtCollectionColu
 		mt_build_text(buffer, "_id", field_text(&columns[linitial_int(grouping->keys)]));
 	else
 	{
-		list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "_id");
+		list = mt_build_begin_named(buffer, is_precise ? MT_BSON_ARRAY : MT_BSON_DOCUMENT, "_id");
 		foreach(cell, grouping->keys)
 		{
 			char	   *field = field_text(&columns[lfirst_int(cell)]);
@@ -294,7 +296,7 @@ mt_group_build(StringInfo buffer, int index, const MtGrouping *grouping, const M
 	int			i = 0;
 	ListCell   *cell;
 
-	build_keys(buffer, grouping, columns);
+	build_keys(buffer, grouping, columns, is_precise);
 	if (list_length(grouping->outputs) > list_length(grouping->keys))
 	{
 		int			count = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "n");

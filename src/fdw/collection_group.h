@@ -56,8 +56,8 @@ extern int	mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind);
 extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, int column, int needs);
 
 /*
- * Write the $group as an element of a pipeline.  is_precise: count where a
- * number of values could otherwise be told from sum and average.
+ * Write the $group as an element of a pipeline.  is_precise: the slower way,
+ * which leaves nothing unknown.
  */
 extern void mt_group_build(StringInfo buffer, int index, const MtGrouping *grouping,
 						   const MtCollectionColumn *columns, bool is_precise);

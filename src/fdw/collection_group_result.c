@@ -178,44 +178,46 @@ keep_fact(MtGroupReader *reader, const MtElement *element)
 	}
 }
 
-static bool
+/* MT_GROUP_UNKNOWN: some are missing. */
+static MtGroupVerdict
 keep_keys(MtGroupReader *reader, const MtElement *id)
 {
 	MtWalk		walk;
-	int			i = 0;
+	MtElement	element;
+	int			n = 0;
 
 	if (reader->n_keys == 1)
 		reader->keys[0].element = *id;
 	if (reader->n_keys < 2)
-		return true;
-	if (id->type != MT_BSON_ARRAY || !mt_walk_begin(&walk, mt_element_value(id)))
-		return false;
-	while (i < reader->n_keys && mt_walk_next(&walk, &reader->keys[i].element) == MT_WALK_ELEMENT)
-		i++;
-	return i == reader->n_keys;
+		return MT_GROUP_GOOD;
+	if ((id->type != MT_BSON_ARRAY && id->type != MT_BSON_DOCUMENT) || !mt_walk_begin(&walk, mt_element_value(id)))
+		return MT_GROUP_ODD;
+	while (n < reader->n_keys && mt_walk_next(&walk, &element) == MT_WALK_ELEMENT)
+		reader->keys[n++].element = element;
+	return n == reader->n_keys ? MT_GROUP_GOOD : MT_GROUP_UNKNOWN;
 }
 
-static bool
+static MtGroupVerdict
 read_result(MtGroupReader *reader, MtSlice document)
 {
 	MtWalk		walk;
 	MtElement	element;
 	MtWalkResult result = MT_WALK_CORRUPT;
-	bool		good = mt_walk_begin(&walk, document);
+	MtGroupVerdict verdict = mt_walk_begin(&walk, document) ? MT_GROUP_GOOD : MT_GROUP_ODD;
 
 	for (int i = 0; i < reader->n_arguments; i++)
 		memset(&reader->arguments[i].facts, 0, sizeof(Facts));
 	for (int i = 0; i < reader->n_keys; i++)
 		reader->keys[i].element.name = NULL;
 	reader->n = 0;
-	while (good && (result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
+	while (verdict == MT_GROUP_GOOD && (result = mt_walk_next(&walk, &element)) == MT_WALK_ELEMENT)
 	{
 		if (mt_element_is(&element, "_id", 3))
-			good = keep_keys(reader, &element);
+			verdict = keep_keys(reader, &element);
 		else
 			keep_fact(reader, &element);
 	}
-	return good && result == MT_WALK_END;
+	return verdict == MT_GROUP_GOOD && result != MT_WALK_END ? MT_GROUP_ODD : verdict;
 }
 
 /* ---- proving that it is PostgreSQL's ---- */
@@ -457,8 +459,10 @@ store_outputs(const MtGroupReader *reader, TupleTableSlot *slot)
 MtGroupVerdict
 mt_group_reader_store(MtGroupReader *reader, MtSlice document, TupleTableSlot *slot)
 {
-	MtGroupVerdict verdict = read_result(reader, document) ? judge(reader) : MT_GROUP_ODD;
+	MtGroupVerdict verdict = read_result(reader, document);
 
+	if (verdict == MT_GROUP_GOOD)
+		verdict = judge(reader);
 	if (verdict == MT_GROUP_GOOD)
 		store_outputs(reader, slot);
 	return verdict;

@@ -10,6 +10,7 @@
  *	NaN			SQL's greatest number, MongoDB's least
  *	NULL		whatever reads as NULL; SQL has it last (or first when the order
  *				descends), MongoDB between other types
+ *	the rest	what does not convert, and so is an error when it is reached
  *
  * so that ORDER BY a LIMIT 10 is one find of ten documents as long as there
  * are ten values.  Which documents are which is said by exact conditions; where
@@ -54,9 +55,15 @@ mt_order_from_list(List *list)
 }
 
 static List *
-segment(int first_key, List *conditions)
+segment(int first_key, List *condition)
 {
-	return list_make2(list_make1_int(first_key), conditions);
+	return list_make2(list_make2_int(first_key, false), condition != NIL ? list_make1(condition) : NIL);
+}
+
+bool
+mt_segment_is_rest(List *segment)
+{
+	return lsecond_int((List *) linitial(segment)) != 0;
 }
 
 int
@@ -226,7 +233,7 @@ value_segments(const Orderer *orderer, Var *var, PathKey *pathkey, bool needs_co
 	if (orderer->columns[var->varattno - 1].class != MT_COMPARE_FLOAT)
 	{
 		values = needs_condition ? ship_null_test(orderer, var, IS_NOT_NULL) : NIL;
-		*segments = list_make1(segment(0, values != NIL ? list_make1(values) : NIL));
+		*segments = list_make1(segment(0, values));
 		return values != NIL || !needs_condition;
 	}
 	values = ship_nan_test(orderer, var, pathkey->pk_opfamily, BTLessStrategyNumber);
@@ -234,9 +241,24 @@ value_segments(const Orderer *orderer, Var *var, PathKey *pathkey, bool needs_co
 	if (values == NIL || nan == NIL)
 		return false;
 	*segments = mt_compat_pathkey_ascends(pathkey) ?
-		list_make2(segment(0, list_make1(values)), segment(1, list_make1(nan))) :
-		list_make2(segment(1, list_make1(nan)), segment(0, list_make1(values)));
+		list_make2(segment(0, values), segment(1, nan)) :
+		list_make2(segment(1, nan), segment(0, values));
 	return true;
+}
+
+/*
+ * What does not convert, where that is an error: it is looked for when all rows
+ * were wanted, so that none is missing without a word.
+ */
+static List *
+rest_segment(const MtOrder *order)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, order->segments)
+		others = list_concat(others, mt_segment_conditions(lfirst(cell)));
+	return list_make2(list_make2_int(list_length(order->keys), true), others);
 }
 
 static bool
@@ -254,8 +276,10 @@ add_segments(Orderer *orderer, PathKey *pathkey)
 	null = ship_null_test(orderer, var, IS_NULL);
 	if (null == NIL)
 		return false;
-	null = segment(1, list_make1(null));
+	null = segment(1, null);
 	order->segments = pathkey->pk_nulls_first ? lcons(null, order->segments) : lappend(order->segments, null);
+	if (!orderer->columns[var->varattno - 1].null_on_mismatch)
+		order->segments = lappend(order->segments, rest_segment(order));
 	return true;
 }
 

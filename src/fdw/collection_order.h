@@ -24,9 +24,13 @@ typedef struct MtOrder
 extern List *mt_order_to_list(const MtOrder *order);
 extern MtOrder *mt_order_from_list(List *list);
 
-/* Of a segment: which documents, beside those of the query, and the first of
- * the keys by which they are sorted (those before it are the same for all). */
+/*
+ * Of a segment: which documents, of those of the query, by conditions that all
+ * hold, or (is_rest) of which none holds; and the first of the keys by which
+ * they are sorted (those before it are the same for all).
+ */
 extern List *mt_segment_conditions(List *segment);
+extern bool mt_segment_is_rest(List *segment);
 extern int	mt_segment_first_key(List *segment);
 
 /*

@@ -32,7 +32,7 @@
 /* The shortest documents of which fields are picked, on average, and what each
  * field adds to that. */
 #define PROJECTION_BYTES	200
-#define PROJECTION_FIELD_BYTES 100
+#define PROJECTION_FIELD_BYTES 50
 
 static List *
 ship(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, List **values)

@@ -75,29 +75,61 @@ is_empty_document(MtSlice document)
 	return document.len <= 5;
 }
 
-/* The table's own filter and the query's, as one. */
 static MtSlice
-whole_filter(const MtReadOptions *options, MtSlice filter)
+document_in(const StringInfoData *buffer)
+{
+	MtSlice		document = {(const uint8 *) buffer->data, (uint32) buffer->len};
+
+	return document;
+}
+
+/* Both filters as one. */
+static MtSlice
+both_filters(MtSlice first, MtSlice second)
 {
 	StringInfoData buffer;
-	MtSlice		whole;
 	int			document;
 	int			list;
 
-	if (options->filter.data == NULL || is_empty_document(options->filter))
-		return filter;
-	if (is_empty_document(filter))
-		return options->filter;
+	if (first.data == NULL || is_empty_document(first))
+		return second;
+	if (is_empty_document(second))
+		return first;
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
 	list = mt_build_begin_named(&buffer, MT_BSON_ARRAY, "$and");
-	mt_build_document(&buffer, "0", options->filter);
-	mt_build_document(&buffer, "1", filter);
+	mt_build_document(&buffer, "0", first);
+	mt_build_document(&buffer, "1", second);
 	mt_build_end(&buffer, list);
 	mt_build_end(&buffer, document);
-	whole.data = (const uint8 *) buffer.data;
-	whole.len = (uint32) buffer.len;
-	return whole;
+	return document_in(&buffer);
+}
+
+/* {$nor: [each of the conditions]} */
+static MtSlice
+none_of(const MtQueryTarget *target, List *conditions, const MtFilterValue *values)
+{
+	StringInfoData buffer;
+	int			document;
+	int			list;
+	ListCell   *cell;
+	int			n = 0;
+
+	initStringInfo(&buffer);
+	document = mt_build_begin(&buffer);
+	list = mt_build_begin_named(&buffer, MT_BSON_ARRAY, "$nor");
+	foreach(cell, conditions)
+	{
+		MtFilter	filter = mt_collection_filter(target->columns, list_make1(lfirst(cell)), values);
+
+		if (filter.is_empty_set)
+			continue;
+		mt_build_index(&buffer, MT_BSON_DOCUMENT, n++);
+		appendBinaryStringInfo(&buffer, (const char *) filter.document.data, (int) filter.document.len);
+	}
+	mt_build_end(&buffer, list);
+	mt_build_end(&buffer, document);
+	return document_in(&buffer);
 }
 
 static int
@@ -327,14 +359,17 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 				 MtQueryProgress progress)
 {
 	List	   *segment = segment_of(query, progress.segment);
-	List	   *conditions = segment != NIL ? list_concat_copy(query->conditions, mt_segment_conditions(segment)) :
-		query->conditions;
+	bool		is_rest = segment != NIL && mt_segment_is_rest(segment);
+	List	   *conditions = segment != NIL && !is_rest ?
+		list_concat_copy(query->conditions, mt_segment_conditions(segment)) : query->conditions;
 	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
-	MtSlice		whole = whole_filter(target->options, filter.document);
+	MtSlice		whole = both_filters(target->options->filter, filter.document);
 	StringInfoData buffer;
 	MtCommand	command;
 	int			document;
 
+	if (is_rest)
+		whole = both_filters(whole, none_of(target, mt_segment_conditions(segment), values));
 	check_offset(query, values);
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
@@ -346,8 +381,7 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 		(query->grouping != NULL && mt_group_compares_text(query->grouping, target->columns)))
 		build_simple_collation(&buffer);
 	mt_build_end(&buffer, document);
-	command.document.data = (const uint8 *) buffer.data;
-	command.document.len = (uint32) buffer.len;
+	command.document = document_in(&buffer);
 	command.is_empty_set = filter.is_empty_set;
 	return command;
 }

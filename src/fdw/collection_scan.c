@@ -252,7 +252,8 @@ check_order(CollectionScan *scan, TupleTableSlot *slot)
 		if (slot->tts_isnull[lfirst_int(cell)])
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does", scan->name->collection),
+					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
+							pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
 					 errdetail("Column \"%s\" is NULL in one of its rows.", scan->columns[lfirst_int(cell)].name),
 					 errhint("SET mongo_tail.enable_sort = off.")));
 }
