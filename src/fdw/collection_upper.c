@@ -334,8 +334,8 @@ spare_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, PathTarget 
 }
 
 static void
-add_group_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, GroupPlan *plan, List *clauses,
-			   List *processed_clauses, List *pathkeys)
+add_group_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, PathTarget *result, GroupPlan *plan,
+			   List *clauses, List *processed_clauses, List *pathkeys)
 {
 	MtFindCost	find = mt_collection_find_cost(root, input, NULL);
 	PathTarget *target = scan_target(root, plan->scan_tlist);
@@ -354,7 +354,7 @@ add_group_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, GroupPl
 	spare = spare_path(root, input, output, target, processed_clauses, pathkeys, n_groups);
 	cost_qual_eval(&having, plan->having, root);
 	startup = find.startup + (find.total - find.startup) * GROUP_COST_SHARE + having.startup;
-	add_path(output, (Path *) mt_compat_upper_path(root, output, output->reltarget, rows, startup,
+	add_path(output, (Path *) mt_compat_upper_path(root, output, result, rows, startup,
 												   startup + n_groups * (cpu_tuple_cost * GROUP_FETCH_FACTOR +
 																		 having.per_tuple),
 												   NIL, spare, list_make1(plan)));
@@ -369,21 +369,22 @@ add_grouping_paths(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, Gro
 		return;
 	plan = plan_group(root, input, output->reltarget, root->parse->groupClause, (List *) extra->havingQual);
 	if (plan != NULL)
-		add_group_path(root, input, output, plan, root->parse->groupClause, mt_compat_group_clause(root),
-					   root->group_pathkeys);
+		add_group_path(root, input, output, output->reltarget, plan, root->parse->groupClause,
+					   mt_compat_group_clause(root), root->group_pathkeys);
 }
 
 static void
 add_distinct_paths(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 {
 	Query	   *parse = root->parse;
+	PathTarget *result = root->upper_targets[UPPERREL_DISTINCT];
 	GroupPlan  *plan;
 
-	if (parse->hasDistinctOn || parse->hasAggs || parse->groupClause != NIL || parse->hasWindowFuncs)
+	if (result == NULL || parse->hasDistinctOn || parse->hasAggs || parse->groupClause != NIL || parse->hasWindowFuncs)
 		return;
-	plan = plan_group(root, input, output->reltarget, parse->distinctClause, NIL);
+	plan = plan_group(root, input, result, parse->distinctClause, NIL);
 	if (plan != NULL)
-		add_group_path(root, input, output, plan, parse->distinctClause, mt_compat_distinct_clause(root),
+		add_group_path(root, input, output, result, plan, parse->distinctClause, mt_compat_distinct_clause(root),
 					   root->distinct_pathkeys);
 }
 

@@ -208,6 +208,8 @@ def test_plans(pg, server, mongo, fresh_namespace):
     # a rescan asks anew
     assert pg.execute("SELECT v, (SELECT count(*) FROM t WHERE b < v + 0) FROM generate_series(0, 3) v").fetchall() == \
         [(n, n) for n in range(4)]
+    assert '"$group"' in explain(pg, "SELECT DISTINCT a FROM t")
+    assert len(pg.execute("SELECT DISTINCT a FROM t ORDER BY a LIMIT 5").fetchall()) == 5
     pg.execute("SET mongo_tail.enable_aggregate = off")
     assert '"$group"' not in explain(pg, query)
     pg.execute("DROP FOREIGN TABLE t")
