@@ -50,6 +50,11 @@ def date_ms(ms):
     return ("raw", 0x09, struct.pack("<q", ms))
 
 
+def ill_formed(text):
+    """A string that is no UTF-8."""
+    return ("raw", 0x02, struct.pack("<i", len(text) + 1) + text + b"\0")
+
+
 def with_raw(document, *elements):
     """The document with raw elements after its own."""
     body = bson.encode(document)[4:-1] + b"".join(elements)
@@ -77,7 +82,8 @@ POOLS = {
         Int64(2 ** 53), Int64(2 ** 53 + 1), Int64(2 ** 63 - 1), Decimal128("0.1"), Decimal128("0.5"), Decimal128("NaN"),
         Decimal128("-Infinity"), Decimal128("1E+6000"), Decimal128("1E-6000"), Decimal128("-0"), Decimal128("3.0")],
     "n": NUMBERS,
-    "s": STRINGS + OBJECT_IDS + [("symbol", "a"), ("symbol", "z")],
+    "s": STRINGS + OBJECT_IDS + [("symbol", "a"), ("symbol", "z"), ill_formed(b"a\xff"), ill_formed(b"\xed\xa0\x80"),
+                                 ill_formed(b"z\xc3"), bson.Regex("^[^\\x00]*+\\z", "s")],
     "b": [True, False],
     "t": [utc(text) for text in DATES] + [date_ms(-2 ** 63), date_ms(2 ** 63 - 1), date_ms(9224318015999999),
                                           date_ms(9224318016000000)],
@@ -503,6 +509,8 @@ def explain_exact(pg, query, parameters, options):
     pg.execute("SET mongo_tail.exact_filters = on")
     try:
         text = explain(pg, query, parameters, options)
+    except errors.InvalidEscapeSequence:
+        return None     # which PostgreSQL sees only where a match comes so far
     finally:
         pg.execute("RESET mongo_tail.exact_filters")
     return text if "MongoDB Filter Is Exact: true" in text else None
@@ -510,10 +518,7 @@ def explain_exact(pg, query, parameters, options):
 
 def documents_of_exact(pg, query, parameters=()):
     """How many documents MongoDB sends under an exact filter, None if the query has none."""
-    try:
-        text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
-    except errors.InvalidEscapeSequence:
-        return None     # which PostgreSQL sees only where a match comes so far
+    text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
     found = text and re.search(r"MongoDB Documents: (\d+)", text)
     return None if text is None else int(found[1]) if found else 0
 
