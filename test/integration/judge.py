@@ -155,7 +155,8 @@ FLOATS = ["0", "-0", "0.5", "1.5", "3", "0.1", "0.3", "0.30000000000000004", "1e
 NUMERICS = FLOATS + LARGE + ["0.10000000000000001", "0.1000000000000000055511151231257827021181583404541015625",
                              "1e400", "1e-400", "1234567890123456789012345678901234",
                              "12345678901234567890123456789012345", "3.7", "3.70", "1e23", "9007199254740992.5",
-                             "1000000000000000.3", "100000000000000000000000", "99999999999999991611392"]
+                             "1000000000000000.3", "100000000000000000000000", "99999999999999991611392",
+                             "0.50000000000000000001", "2.99999999999999999999", "3.00000000000000000001"]
 TIMES = DATES + ["1969-12-31 23:59:59.9985", "1970-01-01 00:00:00.0005", "2024-02-29 12:00:00.0005", "infinity",
                  "-infinity", "2024-02-28 23:59:59.999999"]
 TEXTS = [s for s in STRINGS if "\0" not in s]
@@ -523,14 +524,17 @@ def documents_of_exact(pg, query, parameters=()):
     return None if text is None else int(found[1]) if found else 0
 
 
+def mongo_query(plan):
+    """The command that a plan shows."""
+    options = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS, uuid_representation=0)
+    # libbson writes the last date of a timestamp as a year of six digits, which is no Extended JSON
+    text = re.search("MongoDB Query: (.*)", plan)[1].replace('"294276-12-31T23:59:59.999Z"', '{"$numberLong": "9224318015999999"}')
+    return json_util.loads(text, json_options=options)
+
+
 def filter_of_exact(pg, query):
     """The exact filter of a query without parameters, None if it has none; {"k": None} where nothing need be read."""
     text = explain_exact(pg, query, (), "VERBOSE, COSTS OFF")
     if text is None:
         return None
-    if "Reads Nothing: true" in text:
-        return {"k": None}
-    options = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS, uuid_representation=0)
-    # libbson writes the last date of a timestamp as a year of six digits, which is no Extended JSON
-    query = re.search("MongoDB Query: (.*)", text)[1].replace('"294276-12-31T23:59:59.999Z"', '{"$numberLong": "9224318015999999"}')
-    return json_util.loads(query, json_options=options)["filter"]
+    return {"k": None} if "Reads Nothing: true" in text else mongo_query(text)["filter"]
