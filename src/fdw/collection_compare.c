@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
 #include "fdw/bson_build.h"
 #include "fdw/collection_arm.h"
 

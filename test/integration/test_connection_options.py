@@ -79,9 +79,11 @@ def test_passwords(read, guarded, mechanism):
         assert read(guarded.uri, {**named, "auth_mechanism": mechanism}) == [0, 1, 2], password
         # without it the two agree on one
         assert read(guarded.uri, named) == [0, 1, 2], password
-        error = refused(read, guarded.uri, {**named, "password": password + "x"})
+        # Another beginning: libmongoc 2 looks for derived keys it has already by the first characters of a long password.
+        wrong = "y" + password
+        error = refused(read, guarded.uri, {**named, "password": wrong})
         assert error.sqlstate == "28P01" and "user mapping" in error.diag.message_hint
-        assert password + "x" not in str(error)
+        assert wrong not in str(error)
     other = {"SCRAM-SHA-1": "SCRAM-SHA-256", "SCRAM-SHA-256": "SCRAM-SHA-1"}[mechanism]
     assert refused(read, guarded.uri, {**named, "auth_mechanism": other}).sqlstate == "28P01"
 
