@@ -19,6 +19,11 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* VARDATA_ANY and its like stood in postgres.h until 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* Renamed in 16. */
 #if PG_VERSION_NUM >= 160000
 #define mt_compat_init_materialized(fcinfo) InitMaterializedSRF(fcinfo, 0)

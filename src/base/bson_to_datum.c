@@ -628,6 +628,7 @@ mt_target_prepare(MtMismatch *mismatch, Oid type, int32 typmod, bool is_element)
 	{
 		target->holds_arrays = true;
 		target->jsonb = mt_jsonb_builder_create(CurrentMemoryContext);
+		mt_jsonb_builder_keep_first(target->jsonb);
 	}
 	if (target->type == NUMERICOID)
 		mt_prepare_numeric(target);

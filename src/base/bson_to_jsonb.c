@@ -41,7 +41,7 @@
  *	  database's encoding is neither UTF8 nor SQL_ASCII).
  *	- Characters that the database's encoding lacks: error 22P05.
  *	- Names that occur twice, also only after such a substitution: the last one
- *	  wins, as in jsonb_in.
+ *	  wins, as in jsonb_in, or the first one, as in MongoDB's queries.
  *	- The order of names, and the width of numbers: 1 and NumberLong(1) are the
  *	  same, 1.0 differs only in how it prints.
  *	- A string or container over 256 MB: error 54000.
@@ -87,6 +87,12 @@ mt_jsonb_builder_create(MemoryContext context)
 	builder->server_is_utf8 = GetDatabaseEncoding() == PG_UTF8;
 	builder->day = -1;
 	return builder;
+}
+
+void
+mt_jsonb_builder_keep_first(MtJsonbBuilder *builder)
+{
+	builder->first_wins = true;
 }
 
 void
@@ -209,7 +215,8 @@ insert_sorted(MtJsonbBuilder *builder, MtJsonbContainer *container)
 		*place = element;
 		return;
 	}
-	place[-1] = element;
+	if (!builder->first_wins)
+		place[-1] = element;
 	memmove(place, place + 1, (size_t) (last - place) * sizeof(MtJsonbElement));
 	builder->n_elements--;
 	container->n_elements--;
@@ -277,7 +284,7 @@ collect(MtJsonbBuilder *builder, const uint8 *p, const uint8 *end, MtJsonbContai
 	{
 		container->n_elements = mt_jsonb_sort(builder->context,
 											  builder->elements + container->first,
-											  container->n_elements);
+											  container->n_elements, builder->first_wins);
 		builder->n_elements = container->first + container->n_elements;
 	}
 	if (container->n_elements > JB_CMASK / 2)

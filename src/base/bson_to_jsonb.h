@@ -17,6 +17,9 @@ typedef struct MtJsonbBuilder MtJsonbBuilder;
 
 extern MtJsonbBuilder *mt_jsonb_builder_create(MemoryContext context);
 
+/* From now on, of elements with the same name the first wins and not the last. */
+extern void mt_jsonb_builder_keep_first(MtJsonbBuilder *builder);
+
 /*
  * Convert a BSON document.  The result stands in the builder's buffer and is
  * valid until its next call.  Throws 22P03 with the reason on corrupt BSON,

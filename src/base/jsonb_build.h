@@ -69,6 +69,7 @@ struct MtJsonbBuilder
 	MemoryContext scratch;		/* rewritten keys, until the document is done */
 	bool		scratch_is_used;
 	bool		server_is_utf8;
+	bool		first_wins;		/* of elements with the same name */
 
 	const uint8 *document;		/* being converted; offsets count from here */
 	uint32		document_bytes;
@@ -205,6 +206,6 @@ extern void mt_jsonb_close_object(MtJsonbBuilder *builder, size_t begin, int n_k
 								  const JEntry *values);
 
 /* jsonb_sort.c */
-extern size_t mt_jsonb_sort(MemoryContext context, MtJsonbElement *elements, size_t n);
+extern size_t mt_jsonb_sort(MemoryContext context, MtJsonbElement *elements, size_t n, bool first_wins);
 
 #endif							/* MT_JSONB_BUILD_H */

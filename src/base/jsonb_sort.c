@@ -6,8 +6,8 @@
  * the others this is a merge sort: names come from whoever may write to
  * MongoDB, and PostgreSQL's qsort can be driven into quadratic time by names
  * chosen for it.  It is stable, which is what "the last duplicate wins" needs,
- * and keys that are in order already (a map with padded numbers as names) cost
- * one comparison each and no memory.
+ * or the first, and keys that are in order already (a map with padded numbers
+ * as names) cost one comparison each and no memory.
  */
 #include "postgres.h"
 
@@ -82,10 +82,10 @@ merge_sort(MtJsonbSorter *sorter, MtJsonbElement *elements, size_t n)
 
 /*
  * Sort the elements, given in the document's order, and keep of those with
- * equal keys the last.  Returns how many there are left.
+ * equal keys the last, or the first.  Returns how many there are left.
  */
 size_t
-mt_jsonb_sort(MemoryContext context, MtJsonbElement *elements, size_t n)
+mt_jsonb_sort(MemoryContext context, MtJsonbElement *elements, size_t n, bool first_wins)
 {
 	MtJsonbElement on_stack[MT_JSONB_MERGE_ON_STACK];
 	MtJsonbSorter sorter = {context, NULL, n / 2};
@@ -98,7 +98,13 @@ mt_jsonb_sort(MemoryContext context, MtJsonbElement *elements, size_t n)
 		pfree(sorter.room);
 
 	for (size_t i = 0; i < n; i++)
-		if (i + 1 == n || mt_jsonb_compare_keys(&elements[i], &elements[i + 1]) != 0)
+	{
+		bool		is_kept = first_wins ?
+			n_kept == 0 || mt_jsonb_compare_keys(&elements[n_kept - 1], &elements[i]) != 0 :
+			i + 1 == n || mt_jsonb_compare_keys(&elements[i], &elements[i + 1]) != 0;
+
+		if (is_kept)
 			elements[n_kept++] = elements[i];
+	}
 	return n_kept;
 }

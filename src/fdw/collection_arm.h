@@ -24,6 +24,7 @@
 
 #define MT_NO_LIMIT		PG_INT32_MAX
 
+#define MT_BINARY_OLD		2
 #define MT_UUID_OLD			3
 #define MT_UUID_STANDARD	4
 
@@ -39,7 +40,7 @@ typedef enum MtExpressionGuard
 {
 	MT_EXPRESSION_NONE,
 	MT_EXPRESSION_IS_DOUBLE,	/* a double holds the number exactly */
-	MT_EXPRESSION_IS_INTEGER,	/* an int64 does */
+	MT_EXPRESSION_IS_LONG,		/* an int64 does */
 	MT_EXPRESSION_IS_MIDNIGHT,	/* a date without time of day */
 	MT_EXPRESSION_DIGITS_MATCH, /* an ObjectId's digits match expression_regex */
 	MT_EXPRESSION_DIGITS_DIFFER
@@ -49,7 +50,7 @@ typedef enum MtExpressionGuard
 typedef struct MtGuard
 {
 	const char *types[MT_MAX_TYPES];	/* one of these, by MongoDB's names; none: any */
-	bool		is_integral;	/* without fraction, and in the range of int64; not for decimals */
+	bool		is_integral;	/* no double with a fraction, or beyond int64 */
 	const char *regex;
 	MtExpressionGuard expression;
 	const char *expression_regex;
@@ -78,6 +79,15 @@ typedef struct MtArms
 	int			n;				/* 0: no row can pass */
 	MtArm		arms[MT_MAX_ARMS];
 } MtArms;
+
+/* What became of a condition. */
+typedef enum MtSent
+{
+	MT_SENT,					/* it is in the buffer */
+	MT_ALWAYS,					/* every row passes, or (a superset) perhaps; what was written is to be taken back */
+	MT_NEVER,					/* no row can pass; likewise */
+	MT_CUT						/* it cannot be said, or is too long; likewise */
+} MtSent;
 
 extern MtArm *mt_add_arm(MtArms *arms);
 extern MtGuard *mt_add_guard(MtArm *arm);
@@ -133,6 +143,9 @@ extern void mt_add_equal_number(const MtCollectionColumn *column, Oid type, Datu
 extern void mt_compare_numbers(const MtCollectionColumn *column, Oid type, Datum value, int strategy, bool exact,
 							   MtArms *arms);
 
+/* A range for what rounds to a number that compares so; false: there is none. */
+extern bool mt_rough_range(Oid type, Datum value, int strategy, MtArm *arm);
+
 /* Add the points that are equal to a value to arms of equality. */
 extern void mt_add_equality(const MtCollectionColumn *column, Oid type, Datum value, bool exact, MtArms *arms);
 
@@ -142,6 +155,19 @@ extern void mt_comparison_arms(const MtCollectionColumn *column, Oid type, Datum
 
 /* What remains of the column's values without those of arms of equality. */
 extern void mt_exclusion_arms(const MtCollectionColumn *column, const MtArms *equality, bool exact, MtArms *arms);
+
+/* ---- collection_arm.c: each writes elements of a document ---- */
+
+extern MtSent mt_put_arms(StringInfo buffer, const MtCollectionColumn *column, const MtArms *arms, bool exact);
+extern MtSent mt_put_null(StringInfo buffer, const MtCollectionColumn *column, bool exact);
+extern MtSent mt_put_not_null(StringInfo buffer, const MtCollectionColumn *column, bool exact);
+
+/* Not null, as a superset. */
+extern MtSent mt_put_perhaps_not_null(StringInfo buffer, const MtCollectionColumn *column);
+
+/* {path: {$type: 'array'}}, or that it is none, and this as an operator. */
+extern void mt_put_array_test(StringInfo buffer, const char *path, bool wanted);
+extern void mt_put_no_array(StringInfo buffer);
 
 /* ---- collection_like.c ---- */
 

@@ -39,6 +39,7 @@ static const struct
 	{TIMESTAMPOID, MT_COMPARE_TIMESTAMP},
 	{DATEOID, MT_COMPARE_DATE},
 	{UUIDOID, MT_COMPARE_UUID},
+	{BYTEAOID, MT_COMPARE_BYTES},
 };
 
 static bool
@@ -137,9 +138,27 @@ mt_collection_columns(Relation relation, const MtTableOptions *table)
 		column->base_typmod = column->typmod;
 		column->base_type = getBaseTypeAndTypmod(column->type, &column->base_typmod);
 		column->class = class_of(column->base_type, column->base_typmod);
+		column->element_type = get_element_type(column->base_type);
+		if (OidIsValid(column->element_type))
+		{
+			column->element_type = getBaseType(column->element_type);
+			column->element_class = class_of(column->element_type, column->base_typmod);
+		}
 		examine_path(column);
 	}
 	return columns;
+}
+
+MtCollectionColumn
+mt_column_element(const MtCollectionColumn *column)
+{
+	MtCollectionColumn element = *column;
+
+	element.type = element.base_type = column->element_type;
+	element.class = column->element_class;
+	element.element_type = InvalidOid;
+	element.element_class = MT_COMPARE_NONE;
+	return element;
 }
 
 MtCollectionName *

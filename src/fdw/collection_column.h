@@ -28,7 +28,8 @@ typedef enum MtCompareClass
 	MT_COMPARE_TIMESTAMP,
 	MT_COMPARE_DATE,
 	MT_COMPARE_UUID,
-	MT_COMPARE_OBJECTID
+	MT_COMPARE_OBJECTID,
+	MT_COMPARE_BYTES			/* bytea */
 } MtCompareClass;
 
 typedef struct MtCollectionColumn
@@ -45,10 +46,15 @@ typedef struct MtCollectionColumn
 	Oid			base_type;
 	int32		base_typmod;
 	MtCompareClass class;
+	Oid			element_type;	/* of an array: the base type of its elements */
+	MtCompareClass element_class;
 } MtCollectionColumn;
 
 /* One for each attribute, in the current memory context. */
 extern MtCollectionColumn *mt_collection_columns(Relation relation, const MtTableOptions *table);
+
+/* A column of an array as if its elements were its values. */
+extern MtCollectionColumn mt_column_element(const MtCollectionColumn *column);
 
 /* The collection that a table shows, in the current memory context.  Throws
  * when the table does not say which. */

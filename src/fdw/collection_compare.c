@@ -26,6 +26,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
+#include "fdw/bson_build.h"
 #include "fdw/collection_arm.h"
 
 const char *const mt_double_types[MT_MAX_TYPES] = {"double"};
@@ -373,6 +375,41 @@ objectid_value(Datum value)
 	return mt_point_bytes(MT_BSON_OBJECTID, (const char *) DatumGetMtObjectId(value)->bytes, MT_OBJECTID_BYTES);
 }
 
+/* ---- bytea ---- */
+
+/* Could the bytes be a document? */
+static bool
+looks_like_document(const char *bytes, int n_bytes)
+{
+	return n_bytes >= 5 && mt_le32((const uint8 *) bytes) == (uint32) n_bytes && bytes[n_bytes - 1] == '\0';
+}
+
+/* A binary of any subtype, of which the old one repeats the length in front; an ObjectId, a document. */
+static void
+add_equal_bytes(Datum value, MtArms *arms)
+{
+	bytea	   *datum = DatumGetByteaPP(value);
+	const char *bytes = VARDATA_ANY(datum);
+	int			n_bytes = (int) VARSIZE_ANY_EXHDR(datum);
+	StringInfoData old;
+
+	initStringInfo(&old);
+	mt_build_le32(&old, (uint32) n_bytes);
+	appendBinaryStringInfo(&old, bytes, n_bytes);
+	for (int subtype = 0; subtype <= PG_UINT8_MAX; subtype++)
+	{
+		MtPoint    *point = subtype == MT_BINARY_OLD ? mt_point_bytes(MT_BSON_BINARY, old.data, old.len) :
+			mt_point_bytes(MT_BSON_BINARY, bytes, n_bytes);
+
+		point->subtype = (uint8) subtype;
+		mt_add_equal_point(arms, NULL, point);
+	}
+	if (n_bytes == MT_OBJECTID_BYTES)
+		mt_add_equal_point(arms, NULL, mt_point_bytes(MT_BSON_OBJECTID, bytes, n_bytes));
+	if (looks_like_document(bytes, n_bytes) && arms->n == 1)
+		mt_add_arm(arms)->type = "object";
+}
+
 /* ---- by class ---- */
 
 void
@@ -403,6 +440,9 @@ mt_add_equality(const MtCollectionColumn *column, Oid type, Datum value, bool ex
 			break;
 		case MT_COMPARE_OBJECTID:
 			mt_add_equal_point(arms, NULL, objectid_value(value));
+			break;
+		case MT_COMPARE_BYTES:
+			add_equal_bytes(value, arms);
 			break;
 		default:
 			add_equal_uuid(value, arms);

@@ -39,6 +39,13 @@
 
 #define CHANGES_SUFFIX "_changes"
 
+/* The columns of a change feed that come before those of its documents. */
+#define CHANGES_COLUMNS \
+	"\n    position mongo_tail.position,\n    cluster_time mongo_tail.cluster_time," \
+	"\n    operation_type pg_catalog.text,\n    document_key pg_catalog.jsonb," \
+	"\n    changed_columns pg_catalog.text[]"
+#define N_CHANGES_COLUMNS 5
+
 typedef struct ImportOptions
 {
 	int			sample_size;	/* documents of each collection */
@@ -340,9 +347,7 @@ create_command(const Import *import, const ImportTable *table, List *columns, co
 	appendStringInfo(&command, "CREATE FOREIGN TABLE %s (", quote_identifier(table->name.local));
 	if (table->of_changes)
 	{
-		appendStringInfoString(&command, "\n    position mongo_tail.position,\n    cluster_time mongo_tail.cluster_time,"
-							   "\n    operation_type pg_catalog.text,\n    document_key pg_catalog.jsonb,"
-							   "\n    changed_columns pg_catalog.text[]");
+		appendStringInfoString(&command, CHANGES_COLUMNS);
 		separator = ",";
 	}
 	foreach(cell, columns)
@@ -448,7 +453,7 @@ import_table(const Import *import, const ImportTable *table)
 	/* of a collection that shows nothing, what it will hold */
 	if (document == NULL && census->documents == 0 && !census->has_schema)
 		document = "document";
-	room = MaxHeapAttributeNumber - (table->of_changes ? 5 : 0) - (document != NULL ? 1 : 0);
+	room = MaxHeapAttributeNumber - (table->of_changes ? N_CHANGES_COLUMNS : 0) - (document != NULL ? 1 : 0);
 	if (list_length(columns) > room)
 	{
 		n_cut = list_length(columns) - room;

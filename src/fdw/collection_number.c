@@ -357,6 +357,26 @@ add_equal_numeric(const MtCollectionColumn *column, Datum value, bool exact, MtA
 		mt_add_equal_point(arms, exact ? mt_other_number_types : NULL, place.decimal);
 }
 
+bool
+mt_rough_range(Oid type, Datum value, int strategy, MtArm *arm)
+{
+	double		number;
+
+	if (type == NUMERICOID)
+		number = strtod(DatumGetCString(DirectFunctionCall1(numeric_out, value)), NULL);
+	else if (type == FLOAT4OID || type == FLOAT8OID)
+		number = float_value(type, value);
+	else
+		number = (double) place_of(type, value).floor;
+	if (isnan(number))
+		return false;
+	if (!mt_is_less(strategy))
+		arm->lower = mt_point_double(nextafter(number, -HUGE_VAL));
+	if (mt_is_less(strategy) || strategy == BTEqualStrategyNumber)
+		arm->upper = mt_point_double(nextafter(number, HUGE_VAL));
+	return true;
+}
+
 /* ---- by class ---- */
 
 void

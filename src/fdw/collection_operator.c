@@ -83,6 +83,13 @@ is_float(Oid type)
 	return type == FLOAT4OID || type == FLOAT8OID;
 }
 
+static bool
+are_numbers(Oid left, Oid right)
+{
+	return (is_integer(left) && is_integer(right)) || (is_float(left) && is_float(right)) ||
+		(left == NUMERICOID && right == NUMERICOID);
+}
+
 /* Is a column that reads as column_type compared by the value of value_type itself? */
 static bool
 takes_types(const MtCollectionColumn *column, Oid column_type, Oid value_type)
@@ -92,11 +99,10 @@ takes_types(const MtCollectionColumn *column, Oid column_type, Oid value_type)
 		case MT_COMPARE_INTEGER:
 		case MT_COMPARE_FLOAT:
 		case MT_COMPARE_NUMERIC:
-			return (is_integer(column_type) && is_integer(value_type)) ||
-				(is_float(column_type) && is_float(value_type)) ||
-				(column_type == NUMERICOID && value_type == NUMERICOID);
+			return are_numbers(column_type, value_type);
 		case MT_COMPARE_TEXT:
-			return column_type == TEXTOID && value_type == TEXTOID;
+			/* a varchar is compared as the text that it is */
+			return (column_type == TEXTOID || column_type == VARCHAROID) && value_type == column_type;
 		case MT_COMPARE_TIMESTAMP:
 			/* a timestamp that is compared with a timestamptz is first cast, by the session's time zone */
 			return column_type == column->base_type &&
@@ -139,6 +145,8 @@ btree_strategy(Oid operator)
 	int			strategy;
 
 	op_input_types(operator, &left, &right);
+	if (left == ANYELEMENTOID || left == ANYARRAYOID)
+		return 0;
 	family = lookup_type_cache(left, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 	if (!OidIsValid(family))
 		return 0;
@@ -162,9 +170,12 @@ is_sound(const MtCollectionColumn *column, int strategy, Oid collation)
 {
 	switch (column->class)
 	{
+		case MT_COMPARE_BYTES:
+			return strategy == BTEqualStrategyNumber;
 		case MT_COMPARE_BOOL:
-		case MT_COMPARE_BPCHAR:
 			return !is_order(strategy);
+		case MT_COMPARE_BPCHAR:
+			return !is_order(strategy) && OidIsValid(collation) && get_collation_isdeterministic(collation);
 		case MT_COMPARE_TEXT:
 			return OidIsValid(collation) && (is_order(strategy) ? mt_collation_is_c(collation) :
 											 get_collation_isdeterministic(collation));
@@ -185,6 +196,12 @@ mt_operator_strategy(const MtCollectionColumn *column, Oid column_type, Oid valu
 	if (strategy == 0)
 		strategy = btree_strategy(operator);
 	return strategy != 0 && is_sound(column, strategy, collation) ? strategy : 0;
+}
+
+int
+mt_number_strategy(Oid left, Oid right, Oid operator)
+{
+	return are_numbers(left, right) ? btree_strategy(operator) : 0;
 }
 
 int

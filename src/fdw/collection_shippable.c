@@ -8,14 +8,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "fdw/collection_arm.h"
+#include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
 
 typedef struct Shipper
@@ -57,7 +62,7 @@ leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type,
 	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
 
 	shipper->exact &= can_be_exact;
-	return lappend_int(lappend_int(result, value), false);
+	return lappend_int(lappend_int(lappend_int(result, value), -1), false);
 }
 
 MtLeaf
@@ -70,7 +75,8 @@ mt_condition_leaf(List *condition)
 	result.strategy = list_nth_int(condition, 2);
 	result.type = (Oid) list_nth_int(condition, 3);
 	result.value = list_nth_int(condition, 4);
-	result.exact = list_nth_int(condition, 5) != 0;
+	result.path = list_nth_int(condition, 5);
+	result.exact = list_nth_int(condition, 6) != 0;
 	return result;
 }
 
@@ -134,12 +140,12 @@ mt_collection_ships_equality(const MtCollectionColumn *column)
 	return column->name != NULL && column->is_sendable && !column->is_whole && column->class != MT_COMPARE_NONE;
 }
 
-/* Equality needs no more than that no array is in the way. */
+/* Equality needs no more than that no array is in the way; but bytes are of many kinds. */
 static bool
 is_exact_comparison(const MtCollectionColumn *column, int strategy)
 {
 	if (strategy == BTEqualStrategyNumber)
-		return mt_column_can_be_exact(column);
+		return column->class != MT_COMPARE_BYTES && mt_column_can_be_exact(column);
 	return mt_column_has_typed_form(column);
 }
 
@@ -239,6 +245,109 @@ ship_array_operator(Shipper *shipper, ScalarArrayOpExpr *clause, bool negated)
 		return NIL;
 	return compare(shipper, clause->useOr != negated ? MT_CONDITION_ANY : MT_CONDITION_ALL, column,
 				   negated ? mt_negated_strategy(strategy) : strategy, type, array);
+}
+
+/* ---- arrays and json ---- */
+
+/* Is the type's own = the one that MongoDB has for the elements of the column? */
+static bool
+is_element_type(const MtCollectionColumn *column, Oid type, Oid collation)
+{
+	MtCollectionColumn element = mt_column_element(column);
+	Oid			equal = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+
+	return element.class != MT_COMPARE_NONE && OidIsValid(equal) &&
+		mt_operator_strategy(&element, type, type, equal, collation) == BTEqualStrategyNumber;
+}
+
+static List *
+ship_elements(Shipper *shipper, MtElementsTest test, Node *array, Node *value, Oid collation)
+{
+	int			column = column_of(shipper, array);
+	Oid			type = get_element_type(exprType(array));
+
+	if (column < 0 || !OidIsValid(type) || !is_value(shipper, value) ||
+		!is_element_type(&shipper->columns[column], type, collation) ||
+		exprType(value) != (test == MT_ELEMENTS_HAVE ? type : exprType(array)))
+		return NIL;
+	*shipper->values = lappend(*shipper->values, value);
+	return leaf(shipper, MT_CONDITION_ELEMENTS, column, (int) test, type, list_length(*shipper->values) - 1, false);
+}
+
+/* value = ANY (column) */
+static List *
+ship_element(Shipper *shipper, ScalarArrayOpExpr *clause)
+{
+	Oid			left;
+	Oid			right;
+
+	op_input_types(clause->opno, &left, &right);
+	if (!clause->useOr || left != right || clause->opno != lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr)
+		return NIL;
+	return ship_elements(shipper, MT_ELEMENTS_HAVE, lsecond(clause->args), linitial(clause->args),
+						 clause->inputcollid);
+}
+
+/* column @> value, column && value, and what says the same from the other side */
+static List *
+ship_array_column(Shipper *shipper, OpExpr *clause)
+{
+	Node	   *left = linitial(clause->args);
+	Node	   *right = llast(clause->args);
+
+	switch (get_opcode(clause->opno))
+	{
+		case F_ARRAYCONTAINS:
+			return ship_elements(shipper, MT_ELEMENTS_HAVE_ALL, left, right, clause->inputcollid);
+		case F_ARRAYCONTAINED:
+			return ship_elements(shipper, MT_ELEMENTS_HAVE_ALL, right, left, clause->inputcollid);
+		case F_ARRAYOVERLAP:
+			if (column_of(shipper, left) < 0)
+				return ship_elements(shipper, MT_ELEMENTS_HAVE_ANY, right, left, clause->inputcollid);
+			return ship_elements(shipper, MT_ELEMENTS_HAVE_ANY, left, right, clause->inputcollid);
+		default:
+			return NIL;
+	}
+}
+
+static List *
+ship_json(Shipper *shipper, Node *node)
+{
+	MtJsonClause clause = mt_json_clause(node);
+	const Var  *var = clause.column;
+	List	   *result;
+	int			value = -1;
+
+	if (clause.test == MT_JSON_NONE || var->varno != (int) shipper->relid || var->varlevelsup != 0 ||
+		var->varattno <= 0 || !mt_column_holds_json(&shipper->columns[var->varattno - 1]))
+		return NIL;
+	if (clause.value != NULL)
+	{
+		if (!is_value(shipper, clause.value))
+			return NIL;
+		*shipper->values = lappend(*shipper->values, clause.value);
+		value = list_length(*shipper->values) - 1;
+	}
+	result = leaf(shipper, MT_CONDITION_JSON, var->varattno - 1, (int) clause.test + 256 * clause.strategy,
+				  clause.type, value, false);
+	*shipper->values = lappend(*shipper->values,
+							   makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+										 CStringGetTextDatum(clause.path), false, false));
+	list_nth_cell(result, 5)->int_value = list_length(*shipper->values) - 1;
+	return result;
+}
+
+/* What is sent of a column that is no scalar. */
+static List *
+ship_composed(Shipper *shipper, Node *clause)
+{
+	List	   *condition = NIL;
+
+	if (IsA(clause, OpExpr) && list_length(((OpExpr *) clause)->args) == 2)
+		condition = ship_array_column(shipper, (OpExpr *) clause);
+	else if (IsA(clause, ScalarArrayOpExpr))
+		condition = ship_element(shipper, (ScalarArrayOpExpr *) clause);
+	return condition != NIL ? condition : ship_json(shipper, clause);
 }
 
 /* ---- truth values ---- */
@@ -364,18 +473,14 @@ ship_boolean(Shipper *shipper, BoolExpr *clause, bool negated)
 	return list_make2(makeInteger(is_or ? MT_CONDITION_OR : MT_CONDITION_AND), conditions);
 }
 
-/* The condition for a clause, or (De Morgan) for its negation. */
+/* The condition for a comparison of a scalar column, or for its negation. */
 static List *
-ship(Shipper *shipper, Node *clause, bool negated)
+ship_scalar(Shipper *shipper, Node *clause, bool negated)
 {
 	NullTest   *test;
 
 	switch (nodeTag(clause))
 	{
-		case T_RestrictInfo:
-			return ship(shipper, (Node *) ((RestrictInfo *) clause)->clause, negated);
-		case T_BoolExpr:
-			return ship_boolean(shipper, (BoolExpr *) clause, negated);
 		case T_OpExpr:
 			return ship_operator(shipper, (OpExpr *) clause, negated);
 		case T_DistinctExpr:
@@ -394,6 +499,20 @@ ship(Shipper *shipper, Node *clause, bool negated)
 		default:
 			return NIL;
 	}
+}
+
+/* The condition for a clause, or (De Morgan) for its negation. */
+static List *
+ship(Shipper *shipper, Node *clause, bool negated)
+{
+	List	   *condition;
+
+	if (IsA(clause, RestrictInfo))
+		return ship(shipper, (Node *) ((RestrictInfo *) clause)->clause, negated);
+	if (IsA(clause, BoolExpr))
+		return ship_boolean(shipper, (BoolExpr *) clause, negated);
+	condition = ship_scalar(shipper, clause, negated);
+	return condition != NIL || negated ? condition : ship_composed(shipper, clause);
 }
 
 List *

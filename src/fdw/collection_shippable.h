@@ -33,8 +33,17 @@ typedef enum MtConditionKind
 	MT_CONDITION_DISTINCT,		/* column IS DISTINCT FROM value */
 	MT_CONDITION_NOT_DISTINCT,
 	MT_CONDITION_NULL,			/* column IS NULL */
-	MT_CONDITION_NOT_NULL
+	MT_CONDITION_NOT_NULL,
+	MT_CONDITION_ELEMENTS,		/* what the column's array holds; strategy is an MtElementsTest */
+	MT_CONDITION_JSON			/* see collection_json.h; strategy is an MtJsonTest, and 256 times a strategy */
 } MtConditionKind;
+
+typedef enum MtElementsTest
+{
+	MT_ELEMENTS_HAVE,			/* value = ANY (column) */
+	MT_ELEMENTS_HAVE_ANY,		/* column && value */
+	MT_ELEMENTS_HAVE_ALL		/* column @> value */
+} MtElementsTest;
 
 typedef struct MtLeaf
 {
@@ -43,6 +52,7 @@ typedef struct MtLeaf
 	int			strategy;		/* of collection_operator.h */
 	Oid			type;			/* of the value, or of the array's elements */
 	int			value;			/* index in the plan's list of values */
+	int			path;			/* the same of the path below a column of json; -1: none */
 	bool		exact;			/* the form in which it is sent */
 } MtLeaf;
 

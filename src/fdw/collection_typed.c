@@ -13,12 +13,11 @@
  * looks into arrays: every exact form says that neither is one.
  *
  *	column					typed form					comparisons	equality
- *	integers				in range, no fraction:		exact		exact
- *							$bitsAllClear: 0 is no
- *							mask, but matches only
- *							integral numbers in int64;
- *							decimal that $convert to an
- *							equal long
+ *	integers				in range; double without	exact		exact
+ *							fraction: $bitsAllClear: 0
+ *							is no mask, but matches no
+ *							other double; decimal that
+ *							$convert to an equal long
  *	double precision		double, int; long and		exact		exact
  *							decimal that $convert to
  *							an equal double
@@ -46,6 +45,9 @@
  *														spaces at the end; n <= 64
  *	enums					strings that are labels		exact		exact
  *	objectid				objectId					exact		exact
+ *	bytea					none						-			superset: of any subtype
+ *	arrays					none: nested ones are read	@>, && and = ANY (column):
+ *							as more dimensions			supersets
  *	json, jsonb				whatever is not null		-			-
  *
  * "Comparisons" are <, <=, >, >=, and <>, NOT IN and IS NOT NULL, which need
@@ -206,10 +208,9 @@ integer_arms(const MtCollectionColumn *column, MtArms *arms)
 	guard->types[1] = "long";
 	guard->types[2] = "double";
 	guard->is_integral = true;
-	/* of a decimal, $bitsAllClear overlooks the fraction */
 	guard = mt_add_guard(arm);
 	guard->types[0] = "decimal";
-	guard->expression = MT_EXPRESSION_IS_INTEGER;
+	guard->expression = MT_EXPRESSION_IS_LONG;
 	arm->least = mt_point_integer(MT_BSON_INT64, mt_column_least_integer(column));
 	arm->most = mt_point_integer(MT_BSON_INT64, mt_column_greatest_integer(column));
 }

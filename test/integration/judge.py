@@ -18,6 +18,7 @@ import psycopg
 from bson import Binary, Decimal128, Int64, ObjectId, json_util
 from bson.codec_options import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
+from psycopg import errors
 
 DOCUMENTS = 400
 
@@ -67,8 +68,14 @@ NUMBERS = [0, 1, -1, 2, 3, 5, 7, 32767, 32768, -32768, 2 ** 31 - 1, -2 ** 31, In
 STRINGS = ["", "a", "b", "ab", "a\n", "a ", "A", "z", "\u00e9", "e\u0301", "\U0001d11e", "\uffff", "5", "true", "null",
            "x" * 3000, "65a1b2c3d4e5f60718293a4b", "65A1B2C3D4E5F60718293A4B", "f" * 24, "a\0b", "$a", "a.b"]
 POOLS = {
-    "i": [n for n in NUMBERS if isinstance(n, int)],
-    "f": [n for n in NUMBERS if isinstance(n, float)],
+    "i": [n for n in NUMBERS if isinstance(n, int)] + [
+        2.5, -0.5, 3.0, -0.0, 2.0 ** 31, 2.0 ** 53, 2.0 ** 63, -2.0 ** 63, 1e300, NAN, INF, Decimal128("3"), Decimal128("3.0"),
+        Decimal128("3E+2"), Decimal128("3.7"), Decimal128("0.5"), Decimal128("-7.5"), Decimal128("9223372036854775807"),
+        Decimal128("9223372036854775808"), Decimal128("-9223372036854775808"), Decimal128("NaN"), Decimal128("-Infinity"),
+        Decimal128("1E-6000"), Decimal128("1E+6000"), Decimal128("2147483648")],
+    "f": [n for n in NUMBERS if isinstance(n, float)] + [
+        Int64(2 ** 53), Int64(2 ** 53 + 1), Int64(2 ** 63 - 1), Decimal128("0.1"), Decimal128("0.5"), Decimal128("NaN"),
+        Decimal128("-Infinity"), Decimal128("1E+6000"), Decimal128("1E-6000"), Decimal128("-0"), Decimal128("3.0")],
     "n": NUMBERS,
     "s": STRINGS + OBJECT_IDS + [("symbol", "a"), ("symbol", "z")],
     "b": [True, False],
@@ -84,6 +91,18 @@ NESTED = [None, 5, "a", {}, {"y": 5}, {"y": None}, {"y": "a"}, {"y": [5]}, {"y":
           {"y": {"z": None}}, {"y": [{"z": 5}]}, [], [1], ["a"], [{"y": 5}], [{"y": 5}, {"y": None}], [{"0": "a"}],
           {"0": "a"}, {"0": None}, ["a", {"0": None}], ["a", None], [None, "a"], [["a"]], [[5], {"0": None}],
           {"y": Int64(5)}, {"y": Decimal128("5")}, {"y": 5.0}, {"x.y": 5}, ("undefined",)]
+TAGS = [[], ["a"], ["a", "b"], ["b", None], [None], ["z", "a", "z"], [["a", "b"], ["b", "z"]], [["a"]], ["a", ["b"]], [[]],
+        [["a"], ["b", "z"]], [[["a"]]], "a", OBJECT_IDS[1], [OBJECT_IDS[1]], ["65a1b2c3d4e5f60718293a4b"], [5], [5.0, Int64(7)],
+        [0.5], [Decimal128("5"), NAN], [[5, 7], [1, 2]], [{"0": "a"}], [{"0": ["a"]}], ["a\0b"], ["abcd"], [Int64(2 ** 40)], {"0": ["a"]}]
+BYTES = [*(Binary(b"a", subtype) for subtype in (0, 1, 3, 5, 8, 9, 100, 128, 129, 255)), Binary(b"a", 2), Binary(b"", 0), Binary(b"", 7),
+         Binary(b"\0\0", 0), ObjectId(b"abcdefghijkl"), Binary(b"abcdefghijkl", 0), {}, {"a": 1}, Binary(bson.encode({"a": 1}), 0),
+         Binary(b"x" * 300, 4)]
+JSON = [5, 5.0, 5.5, 0.1, -0.0, Int64(5), Int64(2 ** 53 + 1), 2.0 ** 53, 2.0 ** 63, 1e22, 1e300, NAN, Decimal128("5"), True, False, None,
+        "", "5", "5.0", "a", "true", "k", "j", "null", "v\n", "a\ufffd", "a\0", "{}", OBJECT_IDS[1], utc("1970-01-01"), {}, [],
+        {"k": 5}, {"j": 5}, {"j": "a"}, {"k": {"j": 5}}, {"k": [5]}, {"k": [5, "a"]}, {"k": None}, [5], ["k"], [[5]], [{"k": 5}],
+        [{"j": 5}, {"j": "a"}], {"j": [{"k": 5}]}, {"0": 5}, [[{"k": 5}]], {"k": {"k": "a"}}, {"j": True, "k": "j"}, {"k.j": 5}, {"": 5},
+        [5, 7, "a"], {"j": [1, {"k": "a"}]}, {"-1": 5}, {"\u00e9": 5}, ["k", None], {"k": Int64(2 ** 53 + 1)}, {"k": "5"}, {"k": 5.0}]
+POOLS.update(g=TAGS, h=BYTES, m=JSON)
 # What every column of its field converts: the table of on_mismatch 'error' can read all of it.
 CLEAN = {
     "i": [0, 1, -1, 5, 7, 32767, -32768, Int64(5), 5.0, Decimal128("7"), -0.0],
@@ -93,6 +112,9 @@ CLEAN = {
     "b": [True, False],
     "t": [utc(text) for text in DATES if " " not in text],
     "u": [Binary.from_uuid(u) for u in UUIDS] + [Binary(u.bytes, 3) for u in UUIDS],
+    "g": [[], ["a"], ["a", "b"], ["b", None], [["a", "b"], ["b", "z"]], [["a"]], ["z", "a", "z"]],
+    "h": BYTES,
+    "m": JSON,
 }
 CLEAN_NESTED = [v for v in NESTED if v not in ({"y": "a"}, {"y": [5]}, {"y": [None]}, {"y": {"z": 5}}, {"y": 7.5},
                                                {"y": {"z": None}}, {"y": [{"z": 5}]}, [["a"]], [[5], {"0": None}],
@@ -106,6 +128,8 @@ COLUMNS = """k integer NOT NULL, id text OPTIONS (field '_id') COLLATE "C",
     v3 varchar(3) OPTIONS (field 's'), v25 varchar(25) OPTIONS (field 's') COLLATE "C", bp char(3) OPTIONS (field 's'),
     bp30 char(30) OPTIONS (field 's'), en mt_judge_mood OPTIONS (field 's'), o mongo_tail.objectid OPTIONS (field 's'),
     dom mt_judge_text OPTIONS (field 's'), t1 timestamptz(1) OPTIONS (field 't'),
+    g text[], gv varchar(3)[] OPTIONS (field 'g'), gi integer[] OPTIONS (field 'g'), gn numeric[] OPTIONS (field 'g'),
+    h bytea, jh jsonb OPTIONS (field 'h'), m jsonb, mj json OPTIONS (field 'm'), mk jsonb OPTIONS (field 'm.k'),
     ji jsonb OPTIONS (field 'i'), jf jsonb OPTIONS (field 'f'), jn jsonb OPTIONS (field 'n'), js jsonb OPTIONS (field 's'),
     jb jsonb OPTIONS (field 'b'), jt jsonb OPTIONS (field 't'), ju jsonb OPTIONS (field 'u'),
     jid jsonb OPTIONS (field '_id'), jxy jsonb OPTIONS (field 'x.y'), jxz jsonb OPTIONS (field 'x.y.z'),
@@ -114,7 +138,7 @@ COLUMNS = """k integer NOT NULL, id text OPTIONS (field '_id') COLLATE "C",
     x jsonb, xy integer OPTIONS (field 'x.y'), xz integer OPTIONS (field 'x.y.z'), x0 text OPTIONS (field 'x.0'),
     doc jsonb OPTIONS (field '$')"""
 # The other columns of the same fields, where these do not convert, would be errors.
-MISMATCHED = ["f4", "n2", "v3", "v25", "bp", "bp30", "en", "o", "t1"]
+MISMATCHED = ["f4", "n2", "v3", "v25", "bp", "bp30", "en", "o", "t1", "gv", "gi", "gn"]
 
 LABELS = ["b", "a", "f" * 24, "ab", "A", "5", "65a1b2c3d4e5f60718293a4b", "a ", ""]
 
@@ -174,14 +198,24 @@ COMPARED = {
     "d": (["date", "timestamp"], [t for t in TIMES if " " not in t] + ["2024-02-29 12:00:00.001"]),
     "d::timestamp": (["timestamp"], TIMES),
     "u": (["uuid"], [str(u) for u in UUIDS]),
+    "h": (["bytea"], ["a", "", "\\x0000", "abcdefghijkl", "\\x0500000000", "\\x" + bson.encode({"a": 1}).hex(), "x" * 300]),
     "xy": (["int4"], INTEGERS),
     "xz": (["int4"], INTEGERS),
     "x0": TEXT,
 }
+ARRAYS = {"g": ("text", ["a", "b", "z", "65a1b2c3d4e5f60718293a4b", ""]), "gv": ("varchar", ["a", "b", "abcd"]),
+          "gi": ("int4", INTEGERS), "gn": ("numeric", INTEGERS + ["0.5", "NaN", "1099511627776"])}
+JSON_KEYS = ["k", "j", "k", "j", "0", "y", "z", "\u00e9", "k.j", "$oid", ""]
+JSON_TEXTS = ["5", "5.0", "5.5", "0.1", "a", "true", "k", "", "9007199254740993", "9007199254740992.0", "10000000000000000000000",
+              "v\n", "a\ufffd", "{}", "null", "65a1b2c3d4e5f60718293a4b", "0.0", "-0.0", "[5]", "9223372036854775808"]
+JSON_VALUES = ['5', '5.0', '"a"', 'true', 'null', '"5"', '0.1', '9007199254740993', '9007199254740992', '{}', '[]', '{"k": 5}', '{"j": 5}',
+               '{"k": {"j": 5}}', '{"k": [5]}', '{"k": null}', '[5]', '["k"]', '[{"k": 5}]', '{"j": [{"k": 5}]}', '{"j": "a", "k": 5}',
+               '{"$oid": "65a1b2c3d4e5f60718293a4b"}', '{"k": {"k": "a"}}', '"a\ufffd"', '{"": 5}', '{"k.j": 5}', '[[5]]', '"k"', '-0', '1e22',
+               '[5, "a"]', '{"j": [{"k": "a"}]}']
 LIKED = ["id", "s", "c", "v", "e", "v3", "v25", "x0", "dom"]
 # where the field itself can be read: a column that is NULL while it is not has a mismatch
 FIELD_OF = {"i2": "ji", "i4": "ji", "i8": "ji", "f4": "jf", "f8": "jf", "n": "jn", "n2": "jn", "id": "jid", "b": "jb", "t": "jt",
-            "t1": "jt", "ts": "jt", "d": "jt", "u": "ju", "xy": "jxy", "xz": "jxz", "x0": "jx0",
+            "t1": "jt", "ts": "jt", "d": "jt", "u": "ju", "h": "jh", "xy": "jxy", "xz": "jxz", "x0": "jx0",
             **dict.fromkeys(["s", "c", "v", "e", "ci", "v3", "v25", "dom", "bp", "bp30", "en", "o"], "js")}
 
 
@@ -194,6 +228,7 @@ class Clauses:
 
     def __init__(self, rng, columns):
         self.rng = rng
+        self.columns = columns
         self.expressions = [e for e in COMPARED if e.split("::")[0] in columns]
         self.liked = [c for c in LIKED if c in columns]
         self.nullable = [e for e in self.expressions if "::" not in e or e == "i4::numeric"] + ["x", "doc", "k"]
@@ -264,9 +299,61 @@ class Clauses:
                     for _ in range(self.rng.randrange(1, 5))]
 
         operator = self.rng.choice(["= ANY", "= ANY", "<> ALL", "<> ALL", "< ANY", "= ALL", ">= ALL", "<> ANY"])
-        if column in ("b", "bp", "bp30") and operator[0] in "<>" and not operator.startswith("<>"):
+        if column in ("b", "bp", "bp30", "h") and operator[0] in "<>" and not operator.startswith("<>"):
             operator = "= ANY"
         return column, f"{column} {operator} ({self.array(values, array_kind, parameters)})"
+
+    def in_array(self, parameters):
+        column = self.rng.choice([c for c in ARRAYS if c in self.columns])
+        kind, values = ARRAYS[column]
+        value = self.literal(self.rng.choice(values), kind, parameters)
+        if self.rng.random() < 0.4:
+            return f"{value} = ANY ({column})"
+        values = [value] + [self.literal(self.rng.choice([*values, None]), kind, parameters) for _ in range(self.rng.randrange(2))]
+        array = f"ARRAY[{', '.join(values)}]::{kind}[]"
+        operator = self.rng.choice(["@>", "@>", "&&", "<@"])
+        return f"{column} {operator} {array}" if self.rng.random() < 0.8 else f"{array} {operator} {column}"
+
+    def chain(self):
+        """(what stands somewhere in json, is it text)"""
+        chain = self.rng.choice(["m", "m", "doc -> 'm'", "mk", "mj", "doc", "x"])
+        for _ in range(self.rng.choice([0, 1, 1, 2])):
+            key = self.rng.choice(JSON_KEYS)
+            chain = self.rng.choice([f"{chain} -> '{key}'", f"{chain} -> '{key}'", f"{chain} -> {self.rng.choice([0, 1, -1])}",
+                                     f"{chain} #> '{{{key or 'k'},{self.rng.choice(['j', '0', '-1', '01', 'k'])}}}'"])
+            if chain.startswith("m -> 'k'") and self.rng.random() < 0.3:
+                chain = chain.replace("m -> 'k'", "m['k']", 1)
+        if self.rng.random() < 0.5:
+            return f"({chain} ->> '{self.rng.choice(JSON_KEYS)}')", True
+        return f"({chain})", False
+
+    def in_json(self, parameters):
+        chain, is_text = self.chain()
+        how = self.rng.random()
+        if how < 0.1:
+            return f"{chain} IS NOT NULL"
+        if is_text and how < 0.3:
+            kind, values = self.rng.choice([("int4", INTEGERS), ("int8", INTEGERS + LARGE), ("numeric", SOME_NUMERICS[1]),
+                                            ("float8", SOME_FLOATS[1])])
+            # any other text could be an error of the cast
+            guard = f"{chain} ~ '^-?[0-9]{{1,{4 if kind == 'int4' else 18}}}{'' if 'int' in kind else '([.][0-9]+)?'}$'"
+            value = self.literal(self.rng.choice(values), kind, parameters)
+            return f"{guard} AND {chain}::{kind} {self.rng.choice(['=', '<', '<=', '>', '>='])} {value}"
+        if is_text:
+            value = self.literal(self.rng.choice(JSON_TEXTS), "text", parameters)
+            if how < 0.7:
+                return f"{chain} = {value}"
+            return f"{chain} IN ({value}, {self.literal(self.rng.choice(JSON_TEXTS), 'text', parameters)})"
+        if "mj" in chain:
+            return f"{chain} IS NOT NULL"
+        if how < 0.45:
+            return f"{chain} = {self.literal(self.rng.choice(JSON_VALUES), 'jsonb', parameters)}"
+        if how < 0.8:
+            return f"{chain} @> {self.literal(self.rng.choice(JSON_VALUES), 'jsonb', parameters)}"
+        key = self.literal(self.rng.choice(JSON_KEYS), "text", parameters)
+        if how < 0.9:
+            return f"{chain} ? {key}"
+        return f"{chain} {self.rng.choice(['?|', '?&'])} ARRAY[{key}, 'j']"
 
     def column_leaf(self, parameters):
         shape = self.rng.random()
@@ -281,6 +368,10 @@ class Clauses:
         return self.comparison(parameters)
 
     def leaf(self, parameters):
+        if self.rng.random() < 0.08:
+            return self.in_array(parameters)
+        if self.rng.random() < 0.12:
+            return self.in_json(parameters)
         if self.rng.random() < 0.03:
             return self.rng.choice(["i8 + 1 > 5", "length(s) > 1", "s ILIKE 'A%%'", "i4 = i8", "s ~ '^a'", "(i4, i8) = (5, 5)",
                                     "x ->> 'y' = '5'", "coalesce(i4, 7) = 7", "c < s COLLATE \"C\"", "d::timestamptz = t",
@@ -301,6 +392,19 @@ class Clauses:
         return f"NOT ({leaf})" if self.rng.random() < 0.1 else leaf
 
 
+def document_of(document_id, name, value):
+    """{_id, name: value}, where the value may be one that Python has none for."""
+    if not isinstance(value, tuple):
+        return {"_id": document_id, name: value}
+    return with_raw({"_id": document_id}, raw_element(name, value))
+
+
+def raw_element(name, value):
+    if value[0] == "undefined":
+        return undefined(name)
+    return symbol(name, value[1]) if value[0] == "symbol" else element(value[1], name, value[2])
+
+
 def make_document(rng, k, pools, awkward, nested):
     document, raw = {}, []
     ids = [ObjectId(), f"id{k}"]
@@ -315,16 +419,15 @@ def make_document(rng, k, pools, awkward, nested):
             value = rng.choice(nested)
         else:
             value = rng.choice(awkward if rng.random() < 0.35 else pools[name])
-        if not isinstance(value, tuple):
-            document[name] = value
-        elif value[0] == "undefined":
-            raw.append(undefined(name))
-        elif value[0] == "symbol":
-            raw.append(symbol(name, value[1]))
+        if isinstance(value, tuple):
+            raw.append(raw_element(name, value))
         else:
-            raw.append(element(value[1], name, value[2]))
+            document[name] = value
     if rng.random() < 0.05:
         raw.append(element(0x10, "i", struct.pack("<i", 5)))    # perhaps a second i
+    if rng.random() < 0.05:
+        twice = bson.encode({"k": 5})[4:-1] + bson.encode({"k": "a"})[4:-1]
+        raw.append(element(0x03, "m", struct.pack("<i", len(twice) + 5) + twice + b"\0"))
     return with_raw(document, *raw)
 
 
@@ -349,7 +452,7 @@ def columns_without(names):
 
 
 def create_types(pg):
-    """What COLUMNS need."""
+    """What COLUMNS are of."""
     pg.execute("""CREATE COLLATION IF NOT EXISTS mt_scan_ci
         (provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
     if not pg.execute("SELECT to_regtype('mt_judge_mood')").fetchone()[0]:
@@ -407,7 +510,10 @@ def explain_exact(pg, query, parameters, options):
 
 def documents_of_exact(pg, query, parameters=()):
     """How many documents MongoDB sends under an exact filter, None if the query has none."""
-    text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
+    try:
+        text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
+    except errors.InvalidEscapeSequence:
+        return None     # which PostgreSQL sees only where a match comes so far
     found = text and re.search(r"MongoDB Documents: (\d+)", text)
     return None if text is None else int(found[1]) if found else 0
 

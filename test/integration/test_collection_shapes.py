@@ -71,9 +71,9 @@ def encoded(number, fields):
 
 
 def as_jsonb(value):
-    """Of names that come twice jsonb keeps the last."""
+    """Of names that come twice a column keeps the first, as MongoDB does."""
     if isinstance(value, Fields):
-        return {name: as_jsonb(inner) for name, inner in value}
+        return {name: as_jsonb(inner) for name, inner in reversed(value)}
     return [as_jsonb(inner) for inner in value] if isinstance(value, list) else value
 
 

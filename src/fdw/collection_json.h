@@ -1,0 +1,52 @@
+/*
+ * collection_json.h
+ *		Conditions on what stands in a column of json or jsonb.
+ */
+#ifndef MT_COLLECTION_JSON_H
+#define MT_COLLECTION_JSON_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "nodes/primnodes.h"
+
+#include "fdw/collection_column.h"
+
+/* What is asked of the value at a path of a column. */
+typedef enum MtJsonTest
+{
+	MT_JSON_NONE,
+	MT_JSON_TEXT_EQUAL,			/* ->> = text */
+	MT_JSON_TEXT_IN,			/* ->> = ANY (text[]) */
+	MT_JSON_EQUAL,				/* -> = jsonb */
+	MT_JSON_CONTAINS,			/* @> jsonb */
+	MT_JSON_HAS_KEY,			/* ? text */
+	MT_JSON_HAS_ANY,			/* ?| text[] */
+	MT_JSON_HAS_ALL,			/* ?& text[] */
+	MT_JSON_PRESENT,			/* ->> IS NOT NULL */
+	MT_JSON_NUMBER				/* (->>)::type operator number, by strategy */
+} MtJsonTest;
+
+typedef struct MtJsonClause
+{
+	MtJsonTest	test;			/* MT_JSON_NONE: the clause is none that can be sent */
+	Var		   *column;
+	char	   *path;			/* below the column, dotted and in UTF-8; "": it itself */
+	Node	   *value;			/* NULL: of MT_JSON_PRESENT */
+	Oid			type;			/* of the value */
+	int			strategy;		/* of MT_JSON_NUMBER */
+} MtJsonClause;
+
+extern MtJsonClause mt_json_clause(Node *clause);
+
+/* Is the column one that such a clause can be sent for? */
+extern bool mt_column_holds_json(const MtCollectionColumn *column);
+
+/*
+ * The superset of a test, as elements of a document.  False: it cannot be said,
+ * and what was written is to be taken back.
+ */
+extern bool mt_json_put(StringInfo buffer, const MtCollectionColumn *column, const char *path,
+						const MtJsonClause *clause, Datum value);
+
+#endif							/* MT_COLLECTION_JSON_H */
