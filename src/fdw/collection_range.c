@@ -86,6 +86,8 @@ mt_collection_partial_path(PlannerInfo *root, RelOptInfo *baserel)
 	const MtCollectionFacts *facts = known->statistics->facts;
 	MtFindCost	cost;
 	ForeignPath *path;
+	Cost		sending;
+	Cost		working;
 	double		divisor;
 	int			workers;
 
@@ -99,10 +101,11 @@ mt_collection_partial_path(PlannerInfo *root, RelOptInfo *baserel)
 		return;
 	cost = mt_collection_find_cost(root, baserel, NULL);
 	divisor = divisor_of(workers);
-	cost.startup += known->statistics->find_cost;
-	cost.total = cost.startup +
-		(cost.total - cost.startup + facts->documents * RANGE_FACTOR * cpu_tuple_cost) / divisor +
-		known->statistics->find_cost;
+	/* what it costs to send a document is the network's, which all share */
+	sending = cost.documents * known->statistics->document_cost;
+	working = cost.total - cost.startup - sending + facts->documents * RANGE_FACTOR * cpu_tuple_cost;
+	cost.startup += known->statistics->find_cost;	/* the sample */
+	cost.total = cost.startup + sending + working / divisor;
 	path = mt_compat_foreignscan_path(root, baserel, clamp_row_est(cost.rows / divisor), cost.startup, cost.total,
 									  NIL, NULL, NIL);
 	path->path.parallel_aware = true;
