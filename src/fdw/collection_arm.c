@@ -125,6 +125,33 @@ put_is_midnight(StringInfo buffer, const char *path)
 	mt_build_end(buffer, equal);
 }
 
+/*
+ * name: an ObjectId's digits, of all else null.  MongoDB may come to the
+ * expression before it has looked at the type, and a regular expression is an
+ * error on text that is ill-formed.
+ */
+static void
+put_digits(StringInfo buffer, const char *name, const char *path)
+{
+	int			either = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	int			condition = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
+	int			element = mt_build_begin_indexed(buffer, 0);
+	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
+	int			type = mt_build_begin_indexed(buffer, 0);
+
+	mt_build_text(buffer, "$type", path);
+	mt_build_end(buffer, type);
+	mt_build_text(buffer, "1", "objectId");
+	mt_build_end(buffer, equal);
+	mt_build_end(buffer, element);
+	element = mt_build_begin_indexed(buffer, 1);
+	mt_build_text(buffer, "$toString", path);
+	mt_build_end(buffer, element);
+	mt_build_index(buffer, MT_BSON_NULL, 2);
+	mt_build_end(buffer, condition);
+	mt_build_end(buffer, either);
+}
+
 /* {$eq: [{$regexMatch: its digits}, wanted]} */
 static void
 put_digits_match(StringInfo buffer, const char *path, const char *regex, bool wanted)
@@ -134,7 +161,7 @@ put_digits_match(StringInfo buffer, const char *path, const char *regex, bool wa
 	int			match = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$regexMatch");
 	MtPoint		point = {.type = MT_BSON_BOOL, .integer = wanted};
 
-	put_conversion(buffer, "input", path, "string");
+	put_digits(buffer, "input", path);
 	put_regex(buffer, "regex", regex);
 	mt_build_end(buffer, match);
 	mt_build_end(buffer, element);

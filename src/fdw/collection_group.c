@@ -38,7 +38,7 @@ List *
 mt_grouping_to_list(const MtGrouping *grouping)
 {
 	return list_make4(grouping->keys, grouping->arguments, grouping->outputs,
-					  list_make1_int(grouping->is_one_row));
+					  list_make2_int(grouping->is_one_row, grouping->is_distinct));
 }
 
 MtGrouping *
@@ -50,6 +50,7 @@ mt_grouping_from_list(List *list)
 	grouping->arguments = lsecond(list);
 	grouping->outputs = lthird(list);
 	grouping->is_one_row = linitial_int(lfourth(list)) != 0;
+	grouping->is_distinct = lsecond_int(lfourth(list)) != 0;
 	return grouping;
 }
 
@@ -250,25 +251,23 @@ build_count(StringInfo buffer, const char *name, const char *field)
  * asked for then, has null in its place.
  */
 static void
-build_keys(StringInfo buffer, const MtGrouping *grouping, const MtCollectionColumn *columns, bool is_precise)
+build_keys(StringInfo buffer, List *fields, bool is_precise)
 {
 	int			list;
 	int			i = 0;
 	ListCell   *cell;
 
-	if (grouping->keys == NIL)
+	if (fields == NIL)
 		mt_build_name(buffer, MT_BSON_NULL, "_id");
-	else if (list_length(grouping->keys) == 1)
-		mt_build_text(buffer, "_id", field_text(&columns[linitial_int(grouping->keys)]));
+	else if (list_length(fields) == 1)
+		mt_build_text(buffer, "_id", linitial(fields));
 	else
 	{
 		list = mt_build_begin_named(buffer, is_precise ? MT_BSON_ARRAY : MT_BSON_DOCUMENT, "_id");
-		foreach(cell, grouping->keys)
+		foreach(cell, fields)
 		{
-			char	   *field = field_text(&columns[lfirst_int(cell)]);
-
 			mt_build_index(buffer, MT_BSON_STRING, i++);
-			mt_build_string(buffer, field, (int) strlen(field));
+			mt_build_string(buffer, lfirst(cell), (int) strlen(lfirst(cell)));
 		}
 		mt_build_end(buffer, list);
 	}
@@ -287,42 +286,118 @@ asked_needs(List *argument, bool is_precise)
 	return needs;
 }
 
-void
-mt_group_build(StringInfo buffer, int index, const MtGrouping *grouping, const MtCollectionColumn *columns,
-			   bool is_precise)
+/* The accumulators of one argument. */
+static void
+build_argument(StringInfo buffer, int i, const char *field, int needs)
+{
+	if (needs & MT_NEED_SUM)
+		build_sum(buffer, psprintf("s%d", i), field);
+	if (needs & MT_NEED_AVG)
+		build_accumulator(buffer, psprintf("a%d", i), "$avg", field);
+	if (needs & MT_NEED_COUNT)
+		build_count(buffer, psprintf("c%d", i), field);
+	if (needs & MT_NEED_RANGE)
+	{
+		build_accumulator(buffer, psprintf("l%d", i), "$min", field);
+		build_accumulator(buffer, psprintf("h%d", i), "$max", field);
+	}
+}
+
+/* n: how many documents, or what groups before said of that */
+static void
+build_count_all(StringInfo buffer, bool adds_up)
+{
+	int			count = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "n");
+
+	if (adds_up)
+		mt_build_text(buffer, "$sum", "$n");
+	else
+		build_int32(buffer, "$sum", 1);
+	mt_build_end(buffer, count);
+}
+
+/* name: {$ifNull: [field, null]} */
+static void
+build_or_null(StringInfo buffer, int index, const char *field)
+{
+	int			document = mt_build_begin_indexed(buffer, index);
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$ifNull");
+
+	mt_build_text(buffer, "0", field);
+	mt_build_name(buffer, MT_BSON_NULL, "1");
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, document);
+}
+
+/* A $group by these fields, which are named "0", "1", ... in it. */
+static void
+build_values(StringInfo buffer, int index, List *fields, bool merges)
 {
 	int			stage = mt_build_begin_indexed(buffer, index);
 	int			group = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$group");
+	int			id = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "_id");
 	int			i = 0;
 	ListCell   *cell;
 
-	build_keys(buffer, grouping, columns, is_precise);
-	if (list_length(grouping->outputs) > list_length(grouping->keys))
+	foreach(cell, fields)
 	{
-		int			count = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "n");
-
-		build_int32(buffer, "$sum", 1);
-		mt_build_end(buffer, count);
-	}
-	foreach(cell, grouping->arguments)
-	{
-		List	   *argument = lfirst(cell);
-		char	   *field = field_text(&columns[linitial_int(argument)]);
-		int			needs = asked_needs(argument, is_precise);
-
-		if (needs & MT_NEED_SUM)
-			build_sum(buffer, psprintf("s%d", i), field);
-		if (needs & MT_NEED_AVG)
-			build_accumulator(buffer, psprintf("a%d", i), "$avg", field);
-		if (needs & MT_NEED_COUNT)
-			build_count(buffer, psprintf("c%d", i), field);
-		if (needs & MT_NEED_RANGE)
+		if (merges)
+			build_or_null(buffer, i++, lfirst(cell));
+		else
 		{
-			build_accumulator(buffer, psprintf("l%d", i), "$min", field);
-			build_accumulator(buffer, psprintf("h%d", i), "$max", field);
+			mt_build_index(buffer, MT_BSON_STRING, i++);
+			mt_build_string(buffer, lfirst(cell), (int) strlen(lfirst(cell)));
 		}
-		i++;
 	}
+	mt_build_end(buffer, id);
+	build_count_all(buffer, merges);
+	mt_build_end(buffer, group);
+	mt_build_end(buffer, stage);
+}
+
+/* What the fields are called in the result of build_values(). */
+static List *
+values_of(List *fields)
+{
+	List	   *values = NIL;
+
+	for (int i = 0; i < list_length(fields); i++)
+		values = lappend(values, psprintf("$_id.%d", i));
+	return values;
+}
+
+void
+mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
+			   bool is_precise)
+{
+	List	   *keys = NIL;
+	List	   *fields = NIL;
+	int			stage;
+	int			group;
+	ListCell   *cell;
+
+	foreach(cell, grouping->keys)
+		keys = lappend(keys, field_text(&columns[lfirst_int(cell)]));
+	foreach(cell, grouping->arguments)
+		fields = lappend(fields, field_text(&columns[linitial_int((List *) lfirst(cell))]));
+	if (grouping->is_distinct)
+	{
+		/* each value once in each group; then null and missing are one */
+		List	   *all = list_concat_copy(keys, fields);
+
+		build_values(buffer, (*n)++, all, false);
+		all = values_of(all);
+		build_values(buffer, (*n)++, all, true);
+		keys = list_truncate(list_copy(all), list_length(keys));
+		fields = list_make1(llast(all));
+	}
+	stage = mt_build_begin_indexed(buffer, (*n)++);
+	group = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$group");
+	build_keys(buffer, keys, is_precise);
+	if (list_length(grouping->outputs) > list_length(grouping->keys))
+		build_count_all(buffer, grouping->is_distinct);
+	for (int i = 0; i < list_length(fields); i++)
+		build_argument(buffer, i, list_nth(fields, i), asked_needs(list_nth(grouping->arguments, i), is_precise));
 	mt_build_end(buffer, group);
 	mt_build_end(buffer, stage);
 }

@@ -41,6 +41,7 @@ typedef struct MtGrouping
 	List	   *arguments;		/* aggregated columns: integer lists of index and needs */
 	List	   *outputs;		/* integer lists of MtOutputKind and index in keys or arguments */
 	bool		is_one_row;		/* no GROUP BY: a row even when there is no document */
+	bool		is_distinct;	/* the only argument counts as often as it has values */
 } MtGrouping;
 
 extern List *mt_grouping_to_list(const MtGrouping *grouping);
@@ -56,10 +57,11 @@ extern int	mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind);
 extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, int column, int needs);
 
 /*
- * Write the $group as an element of a pipeline.  is_precise: the slower way,
+ * Write the $group, or two of them, as elements of a pipeline, of which *n are
+ * there already.  is_precise: the slower way,
  * which leaves nothing unknown.
  */
-extern void mt_group_build(StringInfo buffer, int index, const MtGrouping *grouping,
+extern void mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping,
 						   const MtCollectionColumn *columns, bool is_precise);
 
 /* Are strings compared? */

@@ -314,7 +314,7 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 	if (!is_empty_document(filter))
 		STAGE(buffer, &n, (mt_build_document(buffer, "$match", filter), true));
 	if (query->grouping != NULL)
-		mt_group_build(buffer, n, query->grouping, target->columns, progress.is_precise);
+		mt_group_build(buffer, &n, query->grouping, target->columns, progress.is_precise);
 	else
 		build_find_stages(buffer, &n, query, target, values, progress);
 	mt_build_end(buffer, pipeline);

@@ -119,7 +119,8 @@ mt_column_has_typed_form(const MtCollectionColumn *column)
 			return column->base_typmod < 0;
 		case MT_COMPARE_TEXT:
 		case MT_COMPARE_BPCHAR:
-			return mt_column_characters(column) <= MAX_REPEATED_CHARACTERS;
+			return mt_column_characters(column) == MT_NO_LIMIT ||
+				mt_column_characters(column) <= MAX_REPEATED_CHARACTERS;
 		case MT_COMPARE_TIMESTAMP:
 			return mt_column_date_unit_ms(column) == 1;
 		default:

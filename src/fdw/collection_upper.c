@@ -60,6 +60,8 @@ typedef struct Grouper
 	MtCollectionRel *known;
 	GroupPlan  *plan;
 	MtGrouping *grouping;
+	int			n_plain;		/* aggregates over columns */
+	int			n_distinct;		/* those of the kind count(DISTINCT column) */
 } Grouper;
 
 /* ---- expressions ---- */
@@ -145,9 +147,9 @@ add_key(Grouper *grouper, Expr *expression)
 static int
 aggregate_kind(const Aggref *aggregate)
 {
-	if (aggregate->aggsplit != AGGSPLIT_SIMPLE || aggregate->aggfilter != NULL ||
-		aggregate->aggdistinct != NIL || aggregate->aggorder != NIL || aggregate->aggdirectargs != NIL ||
-		aggregate->agglevelsup != 0 || aggregate->aggvariadic)
+	if (aggregate->aggsplit != AGGSPLIT_SIMPLE || aggregate->aggfilter != NULL || aggregate->aggorder != NIL ||
+		aggregate->aggdirectargs != NIL || aggregate->agglevelsup != 0 || aggregate->aggvariadic ||
+		(aggregate->aggdistinct != NIL && aggregate->aggfnoid != F_COUNT_ANY))
 		return -1;
 	for (size_t i = 0; i < lengthof(aggregates); i++)
 		if (aggregates[i].function == aggregate->aggfnoid)
@@ -159,6 +161,19 @@ static bool
 is_constant(Node *node)
 {
 	return IsA(node, Const) && !((Const *) node)->constisnull;
+}
+
+/* What min, max and DISTINCT compare, do they as MongoDB does? */
+static bool
+compares_alike(const Aggref *aggregate, MtOutputKind kind)
+{
+	Oid			collation = aggregate->inputcollid;
+
+	if (!OidIsValid(collation))
+		return true;
+	if (kind == MT_OUTPUT_COUNT)
+		return aggregate->aggdistinct == NIL || get_collation_isdeterministic(collation);
+	return mt_collation_is_c(collation);
 }
 
 static bool
@@ -174,7 +189,7 @@ add_aggregate(Grouper *grouper, Aggref *aggregate)
 	if (kind != MT_OUTPUT_COUNT_ALL)
 	{
 		argument = (Node *) ((TargetEntry *) linitial(aggregate->args))->expr;
-		if (kind == MT_OUTPUT_COUNT && is_constant(argument))
+		if (kind == MT_OUTPUT_COUNT && is_constant(argument) && aggregate->aggdistinct == NIL)
 			kind = MT_OUTPUT_COUNT_ALL;
 		else
 		{
@@ -182,10 +197,12 @@ add_aggregate(Grouper *grouper, Aggref *aggregate)
 			if (column < 0)
 				return false;
 			needs = mt_group_needs(&grouper->known->columns[column], (MtOutputKind) kind);
-			if (needs == 0 ||
-				(kind != MT_OUTPUT_COUNT && OidIsValid(aggregate->inputcollid) &&
-				 !mt_collation_is_c(aggregate->inputcollid)))
+			if (needs == 0 || !compares_alike(aggregate, (MtOutputKind) kind))
 				return false;
+			if (aggregate->aggdistinct != NIL)
+				grouper->n_distinct++;
+			else
+				grouper->n_plain++;
 		}
 	}
 	if (tlist_member((Expr *) aggregate, grouper->plan->scan_tlist) == NULL)
@@ -263,7 +280,7 @@ plan_group(PlannerInfo *root, RelOptInfo *input, PathTarget *target, List *claus
 {
 	GroupPlan  *plan = palloc0(sizeof *plan);
 	MtCollectionRel *known = input->fdw_private;
-	Grouper		grouper = {input, known, plan, palloc0(sizeof(MtGrouping))};
+	Grouper		grouper = {input, known, plan, palloc0(sizeof(MtGrouping)), 0, 0};
 
 	plan->query = mt_query_empty(known->relid);
 	if (root->parse->hasTargetSRFs || root->parse->groupingSets != NIL ||
@@ -271,7 +288,11 @@ plan_group(PlannerInfo *root, RelOptInfo *input, PathTarget *target, List *claus
 		!mt_collection_ship_exactly(root, input, &plan->query.conditions, &plan->values) ||
 		!add_target(&grouper, target, clauses, having))
 		return NULL;
+	/* the values of one column are told apart, or none */
+	if (grouper.n_distinct > 0 && (grouper.n_plain > 0 || list_length(grouper.grouping->arguments) > 1))
+		return NULL;
 	grouper.grouping->is_one_row = clauses == NIL;
+	grouper.grouping->is_distinct = grouper.n_distinct > 0;
 	plan->query.grouping = grouper.grouping;
 	plan->having = having;
 	return plan;

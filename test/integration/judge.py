@@ -50,6 +50,11 @@ def date_ms(ms):
     return ("raw", 0x09, struct.pack("<q", ms))
 
 
+def ill_formed(text):
+    """A string that is no UTF-8."""
+    return ("raw", 0x02, struct.pack("<i", len(text) + 1) + text + b"\0")
+
+
 def with_raw(document, *elements):
     """The document with raw elements after its own."""
     body = bson.encode(document)[4:-1] + b"".join(elements)
@@ -77,7 +82,8 @@ POOLS = {
         Int64(2 ** 53), Int64(2 ** 53 + 1), Int64(2 ** 63 - 1), Decimal128("0.1"), Decimal128("0.5"), Decimal128("NaN"),
         Decimal128("-Infinity"), Decimal128("1E+6000"), Decimal128("1E-6000"), Decimal128("-0"), Decimal128("3.0")],
     "n": NUMBERS,
-    "s": STRINGS + OBJECT_IDS + [("symbol", "a"), ("symbol", "z")],
+    "s": STRINGS + OBJECT_IDS + [("symbol", "a"), ("symbol", "z"), ill_formed(b"a\xff"), ill_formed(b"\xed\xa0\x80"),
+                                 ill_formed(b"z\xc3"), bson.Regex("^[^\\x00]*+\\z", "s")],
     "b": [True, False],
     "t": [utc(text) for text in DATES] + [date_ms(-2 ** 63), date_ms(2 ** 63 - 1), date_ms(9224318015999999),
                                           date_ms(9224318016000000)],
@@ -149,7 +155,8 @@ FLOATS = ["0", "-0", "0.5", "1.5", "3", "0.1", "0.3", "0.30000000000000004", "1e
 NUMERICS = FLOATS + LARGE + ["0.10000000000000001", "0.1000000000000000055511151231257827021181583404541015625",
                              "1e400", "1e-400", "1234567890123456789012345678901234",
                              "12345678901234567890123456789012345", "3.7", "3.70", "1e23", "9007199254740992.5",
-                             "1000000000000000.3", "100000000000000000000000", "99999999999999991611392"]
+                             "1000000000000000.3", "100000000000000000000000", "99999999999999991611392",
+                             "0.50000000000000000001", "2.99999999999999999999", "3.00000000000000000001"]
 TIMES = DATES + ["1969-12-31 23:59:59.9985", "1970-01-01 00:00:00.0005", "2024-02-29 12:00:00.0005", "infinity",
                  "-infinity", "2024-02-28 23:59:59.999999"]
 TEXTS = [s for s in STRINGS if "\0" not in s]
@@ -503,6 +510,8 @@ def explain_exact(pg, query, parameters, options):
     pg.execute("SET mongo_tail.exact_filters = on")
     try:
         text = explain(pg, query, parameters, options)
+    except errors.InvalidEscapeSequence:
+        return None     # which PostgreSQL sees only where a match comes so far
     finally:
         pg.execute("RESET mongo_tail.exact_filters")
     return text if "MongoDB Filter Is Exact: true" in text else None
@@ -510,12 +519,17 @@ def explain_exact(pg, query, parameters, options):
 
 def documents_of_exact(pg, query, parameters=()):
     """How many documents MongoDB sends under an exact filter, None if the query has none."""
-    try:
-        text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
-    except errors.InvalidEscapeSequence:
-        return None     # which PostgreSQL sees only where a match comes so far
+    text = explain_exact(pg, query, parameters, "ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF")
     found = text and re.search(r"MongoDB Documents: (\d+)", text)
     return None if text is None else int(found[1]) if found else 0
+
+
+def mongo_query(plan):
+    """The command that a plan shows."""
+    options = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS, uuid_representation=0)
+    # libbson writes the last date of a timestamp as a year of six digits, which is no Extended JSON
+    text = re.search("MongoDB Query: (.*)", plan)[1].replace('"294276-12-31T23:59:59.999Z"', '{"$numberLong": "9224318015999999"}')
+    return json_util.loads(text, json_options=options)
 
 
 def filter_of_exact(pg, query):
@@ -523,9 +537,4 @@ def filter_of_exact(pg, query):
     text = explain_exact(pg, query, (), "VERBOSE, COSTS OFF")
     if text is None:
         return None
-    if "Reads Nothing: true" in text:
-        return {"k": None}
-    options = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS, uuid_representation=0)
-    # libbson writes the last date of a timestamp as a year of six digits, which is no Extended JSON
-    query = re.search("MongoDB Query: (.*)", text)[1].replace('"294276-12-31T23:59:59.999Z"', '{"$numberLong": "9224318015999999"}')
-    return json_util.loads(query, json_options=options)["filter"]
+    return {"k": None} if "Reads Nothing: true" in text else mongo_query(text)["filter"]

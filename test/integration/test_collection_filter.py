@@ -3,7 +3,9 @@
 Generated clauses (judge.py), and what ever went wrong, each as a case with a name.
 """
 
+import datetime
 import os
+import uuid
 
 import psycopg
 import pytest
@@ -11,7 +13,7 @@ from bson import Binary, Decimal128, Int64, Regex
 from psycopg import errors
 
 from judge import (COMPARED, INF, NAN, OBJECT_IDS, UUIDS, Clauses, create_table, date_ms, document_of, documents_of_exact, explain,
-                   filter_of_exact, make_tables, rows_or_error, utc, with_raw)
+                   filter_of_exact, make_tables, mongo_query, rows_or_error, utc, with_raw)
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000))
 
@@ -258,6 +260,53 @@ def test_named(pg, server, mongo, fresh_namespace, case):
             assert [r[0] for r in pg.execute(query, ())] == expected, (collection, enabled)
         pg.execute("RESET mongo_tail.enable_pushdown")
         assert documents_of_exact(pg, query) in (None, len(expected))
+
+
+# ---- indexes ----
+
+INDEXED = [
+    # clause, index keys and documents that MongoDB may look at
+    ("a = 5", 2, 1),
+    ("a IN (1, 5, 7, 9, 11, 13, 15, 17, 19, 21)", 21, 10),
+    ("a > 19990", 10, 9),
+    ("a::numeric <= 9.5", 11, 10),
+    ("a BETWEEN 10 AND 19", 11, 10),
+    ("_id = 5", 2, 1),
+    ("_id IN (5, 6, 7)", 4, 3),
+    ("s = 'k00005'", 2, 1),
+    ("s LIKE 'k0001%'", 12, 10),
+    ("s LIKE 'k000_5%'", 101, 10),
+    ("s < 'k00010'", 11, 10),
+    ("n = 5", 2, 1),
+    ("n = 0.25", 2, 1),
+    ("d > 19990", 20, 18),  # the exact form's two guards are two scans of the range
+    ("at = '2024-02-29T00:00:05Z'", 2, 1),
+    ("u = '00000000-0000-0000-0000-000000000005'", 3, 1),
+]
+
+
+def test_filters_use_indexes(pg, server, mongo, fresh_namespace):
+    """Neither the superset nor the guards of the exact form keep MongoDB from reading little."""
+    start = utc("2024-02-29")
+    collection = mongo[fresh_namespace].indexed
+    collection.insert_many({"_id": n, "a": n, "s": f"k{n:05}", "n": n / 4 if n == 1 else n, "d": float(n),
+                            "at": start + datetime.timedelta(seconds=n), "u": Binary.from_uuid(uuid.UUID(int=n))}
+                           for n in range(20000))
+    for field in ("a", "s", "n", "d", "at", "u"):
+        collection.create_index(field)
+    create_table(pg, server, "indexed", '_id integer, a integer, s text COLLATE "C", n numeric, d double precision, '
+                 "at timestamptz, u uuid", fresh_namespace, "indexed")
+    pg.execute("SET mongo_tail.enable_projection = off")
+    failures = []
+    for clause, keys, documents in INDEXED:
+        for exact in (False, True):
+            pg.execute(f"SET mongo_tail.exact_filters = {exact}")
+            query = mongo_query(explain(pg, f"SELECT * FROM indexed WHERE {clause}"))
+            plan = collection.database.command("explain", query, verbosity="executionStats")["executionStats"]
+            if plan["totalKeysExamined"] > keys + 3 or plan["totalDocsExamined"] > documents or plan["nReturned"] == 0:
+                failures.append((clause, exact, plan["totalKeysExamined"], plan["totalDocsExamined"], plan["nReturned"]))
+    pg.execute("DROP FOREIGN TABLE indexed")
+    assert not failures
 
 
 PATHS = [

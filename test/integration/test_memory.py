@@ -8,7 +8,7 @@ import os
 import psycopg
 import pytest
 
-from harness import wait_until
+from harness import MongoServer, wait_until
 from harness.tails import anonymous_mb, changes, start_tail, stat, wait_state
 
 EVENTS = 1_000_000 if os.environ.get("MT_LONG") else 200_000
@@ -17,6 +17,17 @@ BAR_MB = 40
 
 def pid_of(pg, backend_type):
     return pg.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = %s", (backend_type,)).fetchone()[0]
+
+
+@pytest.fixture(scope="module")
+def mongo_server(lab_directory, unused_name):
+    """A mongod of these tests, whose oplog holds all that they write."""
+    server = MongoServer(lab_directory / unused_name("mongo"))
+    try:
+        server.start().initiate()
+        yield server
+    finally:
+        server.kill9()
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +166,8 @@ def test_sought_rings_are_let_go(pg, connect, new_server, mongo_server):
         pids = [wait_until(lambda: stat(pg, server, "pid")), reader.info.backend_pid]
         if n < 11:
             pg.execute("SELECT mongo_tail.stop_tail(%s)", (server,))
+            # else the next one gets another place in shared memory, and a reader has a mapping for each
+            wait_until(lambda: not pg.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pids[0],)).fetchall())
     changes(reader, server)
     base = segments(connect().info.backend_pid)
     mapped = [segments(pid) - base for pid in pids]

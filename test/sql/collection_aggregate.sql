@@ -19,6 +19,7 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT s, count(*), sum(i), avg(l), min(t), max(f) 
 EXPLAIN (VERBOSE, COSTS OFF) SELECT s, b, sum(i) * 2 FROM sales WHERE i > 5 AND s = 'x' GROUP BY s, b HAVING count(*) > 1 ORDER BY s, b;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT DISTINCT d FROM sales;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(i), count(x), bool_and(b), max(c) FROM sales;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT b, s, count(DISTINCT i), count(*) FROM sales GROUP BY b, s;
 
 -- no documents are one row without GROUP BY, and none with it
 SELECT count(*), count(i), sum(i), avg(l), min(t), bool_or(b) FROM sales;
@@ -37,7 +38,7 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT what, asks('SELECT ' || what || ' FROM sales') FROM unnest(ARRAY['sum(n)', 'sum(r)', 'max(n)', 'min(u::text)',
-	'count(DISTINCT i)', 'sum(i) FILTER (WHERE b)', 'string_agg(s, $$,$$)', 'count(j)', 'count(y)', 'sum(i + 1)', 'stddev(i)',
+	'count(DISTINCT i), sum(i)', 'sum(DISTINCT i)', 'count(DISTINCT i)', 'sum(i) FILTER (WHERE b)', 'string_agg(s, $$,$$)', 'count(j)', 'count(y)', 'sum(i + 1)', 'stddev(i)',
 	'sum(i)', 'count(n)', 'max(c)']) what;
 SELECT what, asks('SELECT count(*) FROM sales ' || what) FROM unnest(ARRAY['WHERE length(s) > 1', 'WHERE r < 5', 'GROUP BY i + 1',
 	'GROUP BY j', 'GROUP BY ROLLUP (i)', 'GROUP BY s COLLATE "C"', 'WHERE i < 5', 'GROUP BY u']) what;

@@ -10,6 +10,17 @@
 
 #include "oplog/extended_json.h"
 
+/* The text of an array has got another name, and its old one a warning. */
+static char *
+array_as_json(const bson_t *bson)
+{
+#if BSON_CHECK_VERSION(1, 29, 0)
+	return bson_array_as_legacy_extended_json(bson, NULL);
+#else
+	return bson_array_as_json(bson, NULL);
+#endif
+}
+
 /* Parse; the canonical Extended JSON of the result, or "offset: reason". */
 static char *
 parsed(const char *text)
@@ -31,7 +42,7 @@ parsed(const char *text)
 			 !bson_validate(&bson, BSON_VALIDATE_UTF8 | BSON_VALIDATE_UTF8_ALLOW_NULL, NULL))
 		result = bson_strdup("no BSON");
 	else
-		result = is_array ? bson_array_as_json(&bson, NULL) : bson_as_canonical_extended_json(&bson, NULL);
+		result = is_array ? array_as_json(&bson) : bson_as_canonical_extended_json(&bson, NULL);
 	mt_byte_buffer_free(&buffer);
 	free(copy);
 	return result;
