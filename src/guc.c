@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "utils/guc.h"
+#include "utils/plancache.h"
 
 #include "guc.h"
 
@@ -30,6 +31,15 @@ static const struct config_enum_entry consistencies[] = {
 	{"transaction", MT_GUC_CONSISTENCY_TRANSACTION, false},
 	{NULL, 0, false}
 };
+
+/* Reads that share a time are made by one process, which plans must know. */
+static void
+consistency_is_set(int value, void *extra)
+{
+	(void) extra;
+	if (value != mt_guc_read_consistency)
+		ResetPlanCache();
+}
 
 /* What a session may leave to MongoDB. */
 static const struct
@@ -82,6 +92,6 @@ mt_guc_define(void)
 							 "What reads collections as they were at one time of MongoDB's.",
 							 "\"options\": what option read_consistency of the table or the server says.",
 							 &mt_guc_read_consistency, MT_GUC_CONSISTENCY_OPTIONS, consistencies,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 PGC_USERSET, 0, NULL, consistency_is_set, NULL);
 	MarkGUCPrefixReserved("mongo_tail");
 }

@@ -375,6 +375,16 @@ mt_collection_reader_end(MtCollectionReader *reader)
 	close_cursor(reader);
 }
 
+void
+mt_read_counts_add(MtReadCounts *to, const MtReadCounts *counts)
+{
+	to->commands += counts->commands;
+	to->batches += counts->batches;
+	to->documents += counts->documents;
+	to->bytes += counts->bytes;
+	INSTR_TIME_ADD(to->waited, counts->waited);
+}
+
 MtReadCounts
 mt_collection_reader_counts(const MtCollectionReader *reader)
 {

@@ -58,6 +58,7 @@ typedef struct MtReadCounts
 	uint64		bytes;			/* of the replies */
 	instr_time	waited;			/* for replies, which includes their way and that to a connection */
 } MtReadCounts;
+extern void mt_read_counts_add(MtReadCounts *to, const MtReadCounts *counts);
 extern MtReadCounts mt_collection_reader_counts(const MtCollectionReader *reader);
 
 /* A document as relaxed Extended JSON, in the database's encoding. */

@@ -57,6 +57,12 @@ consistency_in_force(MtReadConsistency option)
 	return consistency;
 }
 
+bool
+mt_read_time_is_shared(MtReadConsistency option)
+{
+	return consistency_in_force(option) != MT_CONSISTENCY_CURSOR;
+}
+
 MtReadTime *
 mt_read_time(MtReadConsistency option, Oid serverid, EState *estate)
 {

@@ -20,6 +20,9 @@ typedef struct MtReadTime
 	MtClusterClock clock;		/* operation_time is the time */
 } MtReadTime;
 
+/* Would it share one? */
+extern bool mt_read_time_is_shared(MtReadConsistency consistency);
+
 struct EState;
 
 /*

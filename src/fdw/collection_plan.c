@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "fdw/collection_cost.h"
 #include "fdw/collection_plan.h"
+#include "fdw/collection_range.h"
 #include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
 #include "guc.h"
@@ -81,6 +82,7 @@ mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTabl
 	known->relid = relid;
 	known->columns = mt_collection_columns(relation, table);
 	known->pushdown = mt_options_pushdown(table);
+	known->has_pipeline = table->pipeline != NULL;
 	known->statistics = mt_collection_cost_size(root, baserel, known->columns,
 												mt_collection_name(relation, table, userid), table, relid);
 	table_close(relation, NoLock);
@@ -173,6 +175,7 @@ mt_collection_paths(PlannerInfo *root, RelOptInfo *baserel)
 
 	if (bms_is_empty(baserel->lateral_relids))
 		add_ordered_path(root, baserel);
+	mt_collection_partial_path(root, baserel);
 	foreach(cell, mt_plan_outers(baserel, sent_join_clauses(root, baserel)))
 		add_find_path(root, baserel, get_baserel_parampathinfo(root, baserel, lfirst(cell)));
 }

@@ -20,6 +20,7 @@ typedef struct MtCollectionRel
 	Oid			relid;
 	MtCollectionColumn *columns;
 	MtPushdown	pushdown;
+	bool		has_pipeline;	/* the table shows what a pipeline makes of the collection */
 	MtCollectionStatistics *statistics;
 } MtCollectionRel;
 

@@ -320,7 +320,25 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 	mt_build_end(buffer, pipeline);
 }
 
-/* {"find": ..., "filter": ..., "projection": ..., "sort": ..., "skip": ..., "limit": ...} */
+/* {"min": ..., "max": ..., "hint": {_id: 1}} */
+static void
+build_range(StringInfo buffer, MtQueryProgress progress)
+{
+	int			hint;
+
+	if (progress.range.min.data != NULL)
+		mt_build_document(buffer, "min", progress.range.min);
+	if (progress.range.max.data != NULL)
+		mt_build_document(buffer, "max", progress.range.max);
+	if (progress.range.min.data == NULL && progress.range.max.data == NULL)
+		return;
+	hint = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "hint");
+	mt_build_name(buffer, MT_BSON_INT32, "_id");
+	mt_build_le32(buffer, 1);
+	mt_build_end(buffer, hint);
+}
+
+/* {"find": ..., "filter": ..., "projection": ..., "sort": ..., "skip": ..., "limit": ..., "min": ...} */
 static void
 build_find(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
 		   const MtFilterValue *values, MtQueryProgress progress)
@@ -332,6 +350,7 @@ build_find(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarge
 	(void) build_sort(buffer, "sort", query, target, progress.segment);
 	(void) build_skip(buffer, "skip", query, values);
 	(void) build_limit(buffer, "limit", query, values, progress.n_rows);
+	build_range(buffer, progress);
 }
 
 static void
@@ -370,6 +389,8 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 
 	if (is_rest)
 		whole = both_filters(whole, none_of(target, mt_segment_conditions(segment), values));
+	if (progress.range.filter.data != NULL)
+		whole = both_filters(whole, progress.range.filter);
 	check_offset(query, values);
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);

@@ -13,6 +13,7 @@
 #include "fdw/collection_deparse.h"
 #include "fdw/collection_group.h"
 #include "fdw/collection_order.h"
+#include "fdw/collection_range.h"
 
 typedef struct MtCollectionQuery
 {
@@ -56,6 +57,7 @@ typedef struct MtQueryProgress
 	int			segment;		/* which command */
 	int64		n_rows;			/* had by the ones before */
 	bool		is_precise;		/* see collection_group.h */
+	MtIdRange	range;			/* to which all is restricted */
 } MtQueryProgress;
 
 /* In the current memory context. */

@@ -30,6 +30,7 @@
 #include "base/collection_reader.h"
 #include "base/options.h"
 #include "fdw/collection_plan.h"
+#include "fdw/collection_range.h"
 #include "fdw/collection_row.h"
 #include "fdw/collection_scan.h"
 #include "fdw/collection_shippable.h"
@@ -51,6 +52,10 @@ typedef struct CollectionScan
 	MtCollectionReader *reader;
 	MemoryContext asking;		/* of one command: it and its values */
 	MtQueryProgress progress;	/* of this pass */
+	MtIdRanges *ranges;			/* shared with other processes; NULL: alone */
+	List	   *dividers;		/* between the ranges, until they are shared */
+	MtReadCounts others;		/* what the other processes have read */
+	bool		is_over;		/* the processes have parted */
 	bool		has_begun;		/* this pass */
 	bool		uses_spare;		/* in this pass */
 } CollectionScan;
@@ -212,15 +217,30 @@ next_group(ForeignScanState *node)
 
 /* ---- documents ---- */
 
-/* Ask for the documents of the present segment, if any can match. */
-static void
-begin_segment(ForeignScanState *node)
+/*
+ * Ask for the documents of the next range, if several processes share them, else
+ * of the next segment; false: there is none.
+ */
+static bool
+next_part(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtCommand	command = command_now(node);
+	MtCommand	command;
 
+	if (scan->is_over)
+		return false;
+	if (scan->ranges != NULL)
+	{
+		if (!mt_ranges_take(scan->ranges, &scan->progress.range))
+			return false;
+	}
+	else if (scan->has_begun && ++scan->progress.segment >= mt_query_segments(scan->query))
+		return false;
+	scan->has_begun = true;
+	command = command_now(node);
 	if (!command.is_empty_set)
 		mt_collection_reader_run(scan->reader, command.document);
+	return true;
 }
 
 static bool
@@ -228,16 +248,9 @@ next_document(ForeignScanState *node, MtSlice *document)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	if (!scan->has_begun)
-		begin_segment(node);
-	scan->has_begun = true;
 	while (!mt_collection_reader_next(scan->reader, document))
-	{
-		if (scan->progress.segment + 1 >= mt_query_segments(scan->query))
+		if (!next_part(node))
 			return false;
-		scan->progress.segment++;
-		begin_segment(node);
-	}
 	scan->progress.n_rows++;
 	return true;
 }
@@ -285,6 +298,66 @@ mt_collection_rescan(ForeignScanState *node)
 	memset(&scan->progress, 0, sizeof scan->progress);
 	scan->has_begun = false;
 	scan->uses_spare = false;
+}
+
+/* ---- several processes ---- */
+
+/* How many ranges there are for each process, so that all are busy to the end. */
+#define RANGES_PER_PROCESS 8
+
+Size
+mt_collection_estimate_dsm(ForeignScanState *node, ParallelContext *parallel)
+{
+	CollectionScan *scan = node->fdw_state;
+	MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+
+	scan->dividers = mt_ranges_divide(scan->name, scan->options, (parallel->nworkers + 1) * RANGES_PER_PROCESS);
+	MemoryContextSwitchTo(old);
+	return mt_ranges_bytes(scan->dividers);
+}
+
+void
+mt_collection_initialize_dsm(ForeignScanState *node, ParallelContext *parallel, void *coordinate)
+{
+	CollectionScan *scan = node->fdw_state;
+
+	(void) parallel;
+	mt_ranges_init(coordinate, scan->dividers);
+	scan->ranges = coordinate;
+	scan->is_over = false;
+}
+
+void
+mt_collection_reinitialize_dsm(ForeignScanState *node, ParallelContext *parallel, void *coordinate)
+{
+	(void) node;
+	(void) parallel;
+	mt_ranges_restart(coordinate);
+}
+
+void
+mt_collection_initialize_worker(ForeignScanState *node, shm_toc *toc, void *coordinate)
+{
+	(void) toc;
+	((CollectionScan *) node->fdw_state)->ranges = coordinate;
+}
+
+/* The memory that is shared goes after this.  The leader's comes when the
+ * workers have ended, unless it wants no more rows. */
+void
+mt_collection_shutdown(ForeignScanState *node)
+{
+	CollectionScan *scan = node->fdw_state;
+
+	if (scan == NULL || scan->ranges == NULL)
+		return;
+	mt_collection_reader_end(scan->reader);
+	if (IsParallelWorker())
+		mt_ranges_add_counts(scan->ranges, mt_collection_reader_counts(scan->reader));
+	else
+		scan->others = mt_ranges_counts(scan->ranges);
+	scan->ranges = NULL;
+	scan->is_over = true;
 }
 
 void
@@ -374,6 +447,7 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	if (es->analyze && scan->reader != NULL)
 	{
 		counts = mt_collection_reader_counts(scan->reader);
+		mt_read_counts_add(&counts, &scan->others);
 		ExplainPropertyUInteger("MongoDB Commands", NULL, counts.commands, es);
 		ExplainPropertyUInteger("MongoDB Batches", NULL, counts.batches, es);
 		ExplainPropertyUInteger("MongoDB Documents", NULL, counts.documents, es);

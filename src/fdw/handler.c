@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "base/options.h"
+#include "base/read_time.h"
 #include "fdw/changes_plan.h"
 #include "fdw/changes_scan.h"
 #include "fdw/collection_analyze.h"
@@ -105,6 +106,21 @@ mtGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath 
 	return plan;
 }
 
+/*
+ * A time that a statement's reads share is known to one process only.  (A plan
+ * that is kept is made anew when this may have changed: see guc.c.)
+ */
+static bool
+mtIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *entry)
+{
+	MtTableOptions *table = mt_options_table(entry->relid);
+
+	(void) root;
+	(void) rel;
+	return table->relation == MT_TABLE_COLLECTION && mt_options_pushdown(table).parallel &&
+		!mt_read_time_is_shared(mt_options_read(table)->read_consistency);
+}
+
 /* ---- running ---- */
 
 static bool
@@ -147,6 +163,13 @@ mtEndForeignScan(ForeignScanState *node)
 }
 
 static void
+mtShutdownForeignScan(ForeignScanState *node)
+{
+	if (!scans_changes(node))
+		mt_collection_shutdown(node);
+}
+
+static void
 mtExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	if (scans_changes(node))
@@ -180,6 +203,12 @@ mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 	routine->IterateForeignScan = mtIterateForeignScan;
 	routine->ReScanForeignScan = mtReScanForeignScan;
 	routine->EndForeignScan = mtEndForeignScan;
+	routine->IsForeignScanParallelSafe = mtIsForeignScanParallelSafe;
+	routine->EstimateDSMForeignScan = mt_collection_estimate_dsm;
+	routine->InitializeDSMForeignScan = mt_collection_initialize_dsm;
+	routine->ReInitializeDSMForeignScan = mt_collection_reinitialize_dsm;
+	routine->InitializeWorkerForeignScan = mt_collection_initialize_worker;
+	routine->ShutdownForeignScan = mtShutdownForeignScan;
 	routine->ExplainForeignScan = mtExplainForeignScan;
 	routine->AnalyzeForeignTable = mtAnalyzeForeignTable;
 	routine->ImportForeignSchema = mt_collection_import;

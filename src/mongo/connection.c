@@ -83,7 +83,11 @@ mt_connection_new(const MtConnectionOptions *options, MtMongoError *error)
 	return connection;
 }
 
-/* Tell the server, without waiting, that the session is over. */
+/*
+ * Tell the server, without waiting, that the session is over.  What an
+ * interrupted call may have opened there, a cursor whose number never came, is
+ * closed at once by killing it; an ended session's would stay for minutes.
+ */
 static void
 end_session(MtConnection *connection)
 {
@@ -97,7 +101,7 @@ end_session(MtConnection *connection)
 	if (stream == NULL)
 		return;
 	BSON_APPEND_DOCUMENT(&sessions, "0", mongoc_client_session_get_lsid(connection->session));
-	BSON_APPEND_ARRAY(&command, "endSessions", &sessions);
+	BSON_APPEND_ARRAY(&command, connection->interrupted ? "killSessions" : "endSessions", &sessions);
 	BSON_APPEND_UTF8(&command, "$db", "admin");
 	mt_wire_send_and_forget(connection, stream, &command);
 	bson_destroy(&sessions);
