@@ -119,7 +119,7 @@ def _end_postgres(request, made):
 @pytest.fixture(scope="session")
 def mongo_server(lab_directory, unused_name):
     """One for all, whose oplog is small: who reads from its beginning does not scan what every test has written."""
-    server = MongoServer(lab_directory / unused_name("mongo"), oplog_mb=100)
+    server = MongoServer(lab_directory / unused_name("mongo"))
     try:
         server.start().initiate()
         yield server

@@ -21,6 +21,16 @@ array_as_json(const bson_t *bson)
 #endif
 }
 
+/* libbson 1 has two spaces in what is empty and inside of something, 2 has one. */
+static void
+squeeze_empty(char *text)
+{
+	char	   *empty;
+
+	while ((empty = strstr(text, "{  }")) != NULL || (empty = strstr(text, "[  ]")) != NULL)
+		memmove(empty + 1, empty + 2, strlen(empty + 2) + 1);
+}
+
 /* Parse; the canonical Extended JSON of the result, or "offset: reason". */
 static char *
 parsed(const char *text)
@@ -45,6 +55,7 @@ parsed(const char *text)
 		result = is_array ? array_as_json(&bson) : bson_as_canonical_extended_json(&bson, NULL);
 	mt_byte_buffer_free(&buffer);
 	free(copy);
+	squeeze_empty(result);
 	return result;
 }
 
@@ -68,9 +79,9 @@ test_plain(void)
 	IS("[]", "[ ]");
 	IS("{\"a\":1,\"b\":[true,false,null,\"x\"]}",
 	   "{ \"a\" : { \"$numberInt\" : \"1\" }, \"b\" : [ true, false, null, \"x\" ] }");
-	IS("[1, [2], {\"a\": {}}]", "[ 1, [ 2 ], { \"a\" : {  } } ]");
+	IS("[1, [2], {\"a\": {}}]", "[ 1, [ 2 ], { \"a\" : { } } ]");
 	/* the order and repetition of names are BSON's to keep */
-	IS("{\"b\":{},\"a\":[],\"b\":\"\"}", "{ \"b\" : {  }, \"a\" : [  ], \"b\" : \"\" }");
+	IS("{\"b\":{},\"a\":[],\"b\":\"\"}", "{ \"b\" : { }, \"a\" : [ ], \"b\" : \"\" }");
 	IS("{\"\":1}", "{ \"\" : { \"$numberInt\" : \"1\" } }");
 }
 
@@ -155,7 +166,7 @@ test_depth(void)
 	}
 	/* side by side they are not deep */
 	result = parsed("[[],[],[[]],{\"a\":{}}]");
-	MT_CHECK(strcmp(result, "[ [  ], [  ], [ [  ] ], { \"a\" : {  } } ]") == 0);
+	MT_CHECK(strcmp(result, "[ [ ], [ ], [ [ ] ], { \"a\" : { } } ]") == 0);
 	bson_free(result);
 }
 
