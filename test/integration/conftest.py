@@ -118,7 +118,7 @@ def _end_postgres(request, made):
 
 @pytest.fixture(scope="session")
 def mongo_server(lab_directory, unused_name):
-    """One for all, whose oplog is small: who reads from its beginning does not scan what every test has written."""
+    """One for all, whose oplog holds what all tests write: some read from before it was made."""
     server = MongoServer(lab_directory / unused_name("mongo"))
     try:
         server.start().initiate()
