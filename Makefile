@@ -37,7 +37,9 @@ EXTRA_CLEAN = $(OBJS:.o=.d) build/flags test/unit/run_vectors \
 	build/unit build/asan build/tsan build/coverage build/fuzz build/log
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+# Debian's client brings pg_config and PGXS, but not the server's headers.
+PGXS := $(if $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h),\
+	$(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 # No bitcode: inlining into queries gains nothing here, and it needs clang.
 override with_llvm = no
 ifneq ($(wildcard $(PGXS)),)
@@ -47,7 +49,7 @@ override CPPFLAGS := $(patsubst -I$(includedir_server),-isystem $(includedir_ser
 	$(patsubst -I/usr/include/%,-isystem /usr/include/%,$(CPPFLAGS))))
 else
 all install:
-	@echo "pg_config is not there: run 'make deps' as root, or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
+	@echo "pg_config or the server's headers are not there: run 'make deps' as root, or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
 clean:
 	rm -rf $(OBJS) $(EXTRA_CLEAN) mongo_tail.so sql/mongo_tail--*.sql
 .PHONY: all install clean

@@ -27,6 +27,7 @@
 #define MT_BINARY_OLD		2
 #define MT_UUID_OLD			3
 #define MT_UUID_STANDARD	4
+#define MT_BINARY_COLUMN	7
 
 #define MT_MS_PER_DAY		(SECS_PER_DAY * 1000)
 

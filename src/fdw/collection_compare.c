@@ -64,6 +64,15 @@ mt_bound_arm(MtArm *arm, int strategy, const MtPoint *point, bool open)
 
 /* ---- equality ---- */
 
+/* Is this an arm for points of these types? */
+static bool
+is_equality_arm(const MtArm *arm, const char *const *types)
+{
+	if (arm->type != NULL || arm->lower != NULL)
+		return false;
+	return types == NULL ? arm->n_guards == 0 : arm->n_guards > 0 && arm->guards[0].types[0] == types[0];
+}
+
 /* The arm for points that are equal to fields of these types, NULL: of any. */
 MtArm *
 mt_equality_arm(MtArms *arms, const char *const *types)
@@ -71,11 +80,8 @@ mt_equality_arm(MtArms *arms, const char *const *types)
 	MtArm	   *arm;
 
 	for (int i = 0; i < arms->n; i++)
-	{
-		arm = &arms->arms[i];
-		if (types == NULL ? arm->n_guards == 0 : arm->n_guards > 0 && arm->guards[0].types[0] == types[0])
-			return arm;
-	}
+		if (is_equality_arm(&arms->arms[i], types))
+			return &arms->arms[i];
 	arm = mt_add_arm(arms);
 	if (types != NULL)
 		memcpy(mt_add_guard(arm)->types, types, sizeof(char *) * MT_MAX_TYPES);
@@ -384,6 +390,57 @@ looks_like_document(const char *bytes, int n_bytes)
 	return n_bytes >= 5 && mt_le32((const uint8 *) bytes) == (uint32) n_bytes && bytes[n_bytes - 1] == '\0';
 }
 
+/* Beyond these, whatever is binary is asked for: every subtype is a copy of the value. */
+#define MAX_POINT_BYTES 4096
+#define MAX_BINARY_POINTS (1024 * (PG_UINT8_MAX + 1))
+
+static MtArm *
+arm_of_type(MtArms *arms, const char *type)
+{
+	MtArm	   *arm;
+
+	for (int i = 0; i < arms->n; i++)
+		if (arms->arms[i].type != NULL && strcmp(arms->arms[i].type, type) == 0)
+			return &arms->arms[i];
+	arm = mt_add_arm(arms);
+	arm->type = type;
+	return arm;
+}
+
+static MtPoint *
+filled_point(uint8 subtype, int filler, int n_bytes)
+{
+	char	   *bytes = palloc(n_bytes);
+	MtPoint    *point;
+
+	memset(bytes, filler, n_bytes);
+	point = mt_point_bytes(MT_BSON_BINARY, bytes, n_bytes);
+	point->subtype = subtype;
+	return point;
+}
+
+/*
+ * MongoDB looks into a binary of subtype 7, and refuses a command with one that
+ * is not a compressed column.  Binaries sort by length, subtype and bytes, so
+ * the subtype is what lies between its neighbours: of all values one arm, from
+ * the shortest to the longest.
+ */
+static void
+add_compressed_columns(int n_bytes, MtArms *arms)
+{
+	MtArm	   *arm = NULL;
+
+	for (int i = 0; i < arms->n; i++)
+		if (arms->arms[i].lower != NULL)
+			arm = &arms->arms[i];
+	if (arm == NULL)
+		arm = mt_add_arm(arms);
+	if (arm->lower == NULL || n_bytes < arm->lower->n_bytes)
+		mt_bound_arm(arm, BTGreaterStrategyNumber, filled_point(MT_BINARY_COLUMN - 1, 0xff, n_bytes), true);
+	if (arm->upper == NULL || n_bytes > arm->upper->n_bytes)
+		mt_bound_arm(arm, BTLessStrategyNumber, filled_point(MT_BINARY_COLUMN + 1, 0, n_bytes), true);
+}
+
 /* A binary of any subtype, of which the old one repeats the length in front; an ObjectId, a document. */
 static void
 add_equal_bytes(Datum value, MtArms *arms)
@@ -393,6 +450,13 @@ add_equal_bytes(Datum value, MtArms *arms)
 	int			n_bytes = (int) VARSIZE_ANY_EXHDR(datum);
 	StringInfoData old;
 
+	if (looks_like_document(bytes, n_bytes))
+		arm_of_type(arms, "object");
+	if (n_bytes > MAX_POINT_BYTES || list_length(mt_equality_arm(arms, NULL)->points) > MAX_BINARY_POINTS)
+	{
+		arm_of_type(arms, "binData");
+		return;
+	}
 	initStringInfo(&old);
 	mt_build_le32(&old, (uint32) n_bytes);
 	appendBinaryStringInfo(&old, bytes, n_bytes);
@@ -402,12 +466,13 @@ add_equal_bytes(Datum value, MtArms *arms)
 			mt_point_bytes(MT_BSON_BINARY, bytes, n_bytes);
 
 		point->subtype = (uint8) subtype;
-		mt_add_equal_point(arms, NULL, point);
+		if (subtype == MT_BINARY_COLUMN)
+			add_compressed_columns(n_bytes, arms);
+		else
+			mt_add_equal_point(arms, NULL, point);
 	}
 	if (n_bytes == MT_OBJECTID_BYTES)
 		mt_add_equal_point(arms, NULL, mt_point_bytes(MT_BSON_OBJECTID, bytes, n_bytes));
-	if (looks_like_document(bytes, n_bytes) && arms->n == 1)
-		mt_add_arm(arms)->type = "object";
 }
 
 /* ---- by class ---- */

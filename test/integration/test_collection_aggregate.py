@@ -43,7 +43,7 @@ def palette_tables(pg, server, mongo, fresh_namespace, rng):
 
 
 def make_query(rng, where):
-    """A query with @ for what it reads."""
+    """A query with FROM @ for what it reads."""
     keys = rng.sample(KEYS, rng.choice([0, 0, 1, 1, 1, 2, 3]))
     calls = []
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
@@ -77,16 +77,17 @@ def test_generated_aggregates(pg, palette_tables, rng):
         where = f"WHERE {Clauses(rng, NAMES).clause(parameters, 1)}" if rng.random() < 0.4 else ""
         query, parameters = make_query(rng, where), parameters or []
         copy = f"WITH y AS MATERIALIZED (SELECT {', '.join(columns_of(query))} FROM {table}) "
-        local = rows_or_error(pg, copy + query.replace("@", "y"), parameters)
-        sent = rows_or_error(pg, query.replace("@", table), parameters)
+        local = rows_or_error(pg, copy + query.replace("FROM @", "FROM y"), parameters)
+        sent = rows_or_error(pg, query.replace("FROM @", f"FROM {table}"), parameters)
         # a pattern that ends with its escape fails where it is looked at, be there a row for it or not
         if isinstance(local, str) or sent == "22025":
             locally_failed += 1
             continue
         if comparable(sent) != comparable(local):
-            failures.append((query.replace("@", table), parameters, sent, local))
+            failures.append((query.replace("FROM @", f"FROM {table}"), parameters, sent, local))
             continue
-        plan = explain(pg, query.replace("@", table), parameters, "ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF")
+        plan = explain(pg, query.replace("FROM @", f"FROM {table}"), parameters,
+                       "ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF")
         if '"$group"' in plan:
             pushed += 1
             by_mongodb += "Answered Locally" not in plan

@@ -227,6 +227,10 @@ NAMED = [
     ("text[]", [["a"], [["a", "b"], ["c", "d"]], "d"], "'d' = ANY (a)", [1]),
     ("int4[]", [[5, 7.0], [7], [Int64(5)], [5.5]], "a && '{5,9}'", [0, 2]),
     ("bytea", [Binary(b"a", 0), Binary(b"a", 2), Binary(b"a", 200), Binary(b"b", 0)], "a = 'a'", [0, 1, 2]),
+    # newer servers refuse a subtype 7 that is none
+    ("bytea", [Binary(b"\0", 7), Binary(b"\0", 0), Binary(b"\1", 0), b"aaaa"], "a = '\\x00'", [0, 1]),
+    ("bytea", [Binary(b"\0", 7), b"aaaa", b"a", Binary(b"", 5)], "a IN ('aaaa', '\\x00', '')", [0, 1, 3]),
+    ("bytea", [b"a" * 5000, b"a" * 4999, b"b"], "a IN (repeat('a', 5000)::bytea, 'b')", [0, 2]),
     # to -> a scalar is an array of one element
     ("jsonb", [5, [5], [[5]]], "a -> 0 = '5'", [0, 1]),
     ("jsonb", [{"k": 5}, {"k": "5"}, {"k": 5.0}, {"k": [5]}, [{"k": 5}]], "a ->> 'k' = '5'", [0, 1]),

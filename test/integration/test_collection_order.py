@@ -51,19 +51,19 @@ def test_generated_orders(pg, palette_tables, rng):
         where = f"WHERE {Clauses(rng, NAMES).clause(parameters, 1)}" if rng.random() < 0.5 else ""
         query, parameters = make_query(rng, where), parameters or []
         copy = f"WITH y AS MATERIALIZED (SELECT {', '.join(columns_of(query))} FROM {table}) "
-        local = rows_or_error(pg, copy + query.replace("@", "y"), parameters)
-        sent = rows_or_error(pg, query.replace("@", table), parameters)
+        local = rows_or_error(pg, copy + query.replace("FROM @", "FROM y"), parameters)
+        sent = rows_or_error(pg, query.replace("FROM @", f"FROM {table}"), parameters)
         # a pattern that ends with its escape fails where it is looked at, be there a row for it or not
         if isinstance(local, str) or sent == "22025":
             locally_failed += 1
             # without a limit every row was wanted, and so is the error of the one that does not convert
             if "LIMIT" not in query and not where and not isinstance(sent, str):
-                failures.append((query.replace("@", table), parameters, sent, local))
+                failures.append((query.replace("FROM @", f"FROM {table}"), parameters, sent, local))
             continue
         if in_order(sent) != in_order(local):
-            failures.append((query.replace("@", table), parameters, sent, local))
+            failures.append((query.replace("FROM @", f"FROM {table}"), parameters, sent, local))
             continue
-        plan = explain(pg, query.replace("@", table), parameters)
+        plan = explain(pg, query.replace("FROM @", f"FROM {table}"), parameters)
         pushed += '"sort"' in plan
         projected += '"projection"' in plan
     for failure in failures[:10]:

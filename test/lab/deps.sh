@@ -15,9 +15,11 @@ started=$SECONDS
 
 say() { echo "deps: $*"; }
 
+# A pg_config and even the makefiles may be there of a client alone.
 have_postgres() {
 	local config=${PG_CONFIG:-pg_config}
-	[ -f "$("$config" --pgxs 2>/dev/null)" ] && [ -x "$("$config" --bindir)/initdb" ]
+	[ -f "$("$config" --includedir-server 2>/dev/null)/postgres.h" ] && [ -f "$("$config" --pgxs)" ] &&
+		[ -x "$("$config" --bindir)/initdb" ]
 }
 
 install_packages() {

@@ -19,10 +19,11 @@ options=(-qq -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o A
 	-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null)
 apt-get "${options[@]}" update
 apt-get "${options[@]}" source --download-only postgresql-15
+dpkg -s libicu-dev > /dev/null 2>&1 || apt-get -qq -y --no-install-recommends install libicu-dev > /dev/null
 tar -xjf postgresql-15_*.orig.tar.bz2
 cd postgresql-15.*/
 {
-	./configure -q --prefix="$dir" --enable-cassert --enable-debug --without-icu --without-readline --without-zlib \
+	./configure -q --prefix="$dir" --enable-cassert --enable-debug --with-icu --without-readline --without-zlib \
 		CFLAGS='-O1 -fno-omit-frame-pointer' CPPFLAGS=-DUSE_VALGRIND
 	make -s -j"$(nproc)"
 	make -s install
