@@ -27,7 +27,7 @@ PLAIN = {
     "t": [[utc("2024-02-29"), utc("1969-12-31 23:59:59.999"), utc("2024-02-29 12:00")], [utc("2024-02-29"), utc("1900-01-01")]],
     "u": [[uuid_of for uuid_of in POOLS["u"][:3]]],
 }
-SPICE = [[], [], [], [None], [MISSING], [None, MISSING], [UNDEFINED], [None, UNDEFINED], [MISSING, NAN], [5.5], [5.0],
+SPICE = [[], [], [], [None], [MISSING], [None, MISSING], [None] * 8, [UNDEFINED], [None, UNDEFINED], [MISSING, NAN], [5.5], [5.0],
          [Decimal128("5")], [Decimal128("5.10")], ["a"], [[5]], [[]], [{"y": 5}], [True], [utc("2024-02-29")], POOLS["u"][3:5],
          [ObjectId("65a1b2c3d4e5f60718293a4b")], ["65a1b2c3d4e5f60718293a4b"], ["a\0b"], [Int64(2 ** 53 + 1)], ["ab" * 20], AWKWARD]
 

@@ -178,6 +178,7 @@ PROVEN = [
     ("int4", "null", [1, "x", None], "avg(a), count(a), sum(a)", [(decimal.Decimal("1.00000000000000000000"), 1, 1)], None),
     ("int4", "null", [0, None], "sum(a)", [(0,)], 1),
     ("int4", "null", [None, MISSING], "sum(a), avg(a)", [(None, None)], 2),
+    ("int4", "null", [None, MISSING], "sum(a)", [(None,)], 1),
     ("int8", "null", [Int64(2), "x"], "sum(a)", [(decimal.Decimal(2),)], None),
     ("int8", "null", [Int64(2), "x"], "avg(a)", [(decimal.Decimal("2.0000000000000000"),)], None),
     ("float8", "error", [0.5, 1.5, 2], "sum(a), avg(a), count(a)", [(4.0, 4 / 3, 3)], 1),
