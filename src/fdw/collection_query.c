@@ -72,7 +72,7 @@ append_elements(StringInfo buffer, MtSlice document)
 static bool
 is_empty_document(MtSlice document)
 {
-	return document.len <= 5;
+	return document.len <= MT_EMPTY_DOCUMENT_BYTES;
 }
 
 static MtSlice
@@ -296,11 +296,12 @@ build_find_stages(StringInfo buffer, int *n, const MtCollectionQuery *query, con
 		STAGE(buffer, n, (build_projection(buffer, "$project", query, target), true));
 }
 
-/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]} */
-static void
+/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]}; does it compare strings? */
+static bool
 build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
 				const MtFilterValue *values, MtQueryProgress progress)
 {
+	bool		compares_text = false;
 	int			n = 0;
 	int			pipeline;
 
@@ -314,10 +315,11 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 	if (!is_empty_document(filter))
 		STAGE(buffer, &n, (mt_build_document(buffer, "$match", filter), true));
 	if (query->grouping != NULL)
-		mt_group_build(buffer, &n, query->grouping, target->columns, progress.is_precise);
+		compares_text = mt_group_build(buffer, &n, query->grouping, target->columns, values, progress.is_precise);
 	else
 		build_find_stages(buffer, &n, query, target, values, progress);
 	mt_build_end(buffer, pipeline);
+	return compares_text;
 }
 
 /* {"min": ..., "max": ..., "hint": {_id: 1}} */
@@ -383,6 +385,7 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 		list_concat_copy(query->conditions, mt_segment_conditions(segment)) : query->conditions;
 	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
 	MtSlice		whole = both_filters(target->options->filter, filter.document);
+	bool		compares_text = filter.compares_text;
 	StringInfoData buffer;
 	MtCommand	command;
 	int			document;
@@ -395,11 +398,10 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
 	if (query->grouping != NULL || target->options->pipeline.data != NULL)
-		build_aggregate(&buffer, query, target, whole, values, progress);
+		compares_text |= build_aggregate(&buffer, query, target, whole, values, progress);
 	else
 		build_find(&buffer, query, target, whole, values, progress);
-	if (filter.compares_text ||
-		(query->grouping != NULL && mt_group_compares_text(query->grouping, target->columns)))
+	if (compares_text)
 		build_simple_collation(&buffer);
 	mt_build_end(&buffer, document);
 	command.document = document_in(&buffer);

@@ -23,6 +23,14 @@
 #include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
 
+/* The last member of a leaf's list. */
+enum
+{
+	FORM_SUPERSET,
+	FORM_EXACT,
+	FORM_EXPRESSION
+};
+
 typedef struct Shipper
 {
 	PlannerInfo *root;
@@ -62,7 +70,7 @@ leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type,
 	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
 
 	shipper->exact &= can_be_exact;
-	return lappend_int(lappend_int(lappend_int(result, value), -1), false);
+	return lappend_int(lappend_int(lappend_int(result, value), -1), FORM_SUPERSET);
 }
 
 MtLeaf
@@ -76,12 +84,13 @@ mt_condition_leaf(List *condition)
 	result.type = (Oid) list_nth_int(condition, 3);
 	result.value = list_nth_int(condition, 4);
 	result.path = list_nth_int(condition, 5);
-	result.exact = list_nth_int(condition, 6) != 0;
+	result.exact = list_nth_int(condition, 6) != FORM_SUPERSET;
+	result.is_expression = list_nth_int(condition, 6) == FORM_EXPRESSION;
 	return result;
 }
 
-List *
-mt_condition_exact(List *condition)
+static List *
+in_form(List *condition, int form)
 {
 	List	   *arms = NIL;
 	ListCell   *cell;
@@ -90,12 +99,24 @@ mt_condition_exact(List *condition)
 	{
 		List	   *copy = list_copy(condition);
 
-		lfirst_int(list_tail(copy)) = true;
+		lfirst_int(list_tail(copy)) = form;
 		return copy;
 	}
 	foreach(cell, (List *) lsecond(condition))
-		arms = lappend(arms, mt_condition_exact(lfirst(cell)));
+		arms = lappend(arms, in_form(lfirst(cell), form));
 	return list_make2(linitial(condition), arms);
+}
+
+List *
+mt_condition_exact(List *condition)
+{
+	return in_form(condition, FORM_EXACT);
+}
+
+List *
+mt_condition_expression(List *condition)
+{
+	return in_form(condition, FORM_EXPRESSION);
 }
 
 bool

@@ -54,6 +54,7 @@ typedef struct MtLeaf
 	int			value;			/* index in the plan's list of values */
 	int			path;			/* the same of the path below a column of json; -1: none */
 	bool		exact;			/* the form in which it is sent */
+	bool		is_expression;	/* which is exact, too */
 } MtLeaf;
 
 /*
@@ -66,6 +67,9 @@ extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollecti
 
 /* A copy of a condition in its exact form, which it must have. */
 extern List *mt_condition_exact(List *condition);
+
+/* The same as an aggregation expression, which it must have (collection_expression.c). */
+extern List *mt_condition_expression(List *condition);
 
 /* Is any of the conditions in its exact form, are all of them? */
 extern bool mt_conditions_have_exact(List *conditions);
