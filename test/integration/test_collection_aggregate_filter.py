@@ -62,7 +62,8 @@ def test_generated_filters(pg, awkward_tables, mongo, fresh_namespace, rng):
         plan, sent, by_mongodb = filtered(pg, table, clause, parameters)
         local = rows_or_error(pg, f"WITH x AS MATERIALIZED (SELECT * FROM {table}) SELECT k FROM x WHERE {clause} ORDER BY k",
                               parameters)
-        if plan is None or isinstance(local, str):
+        # a pattern that ends with its escape fails where it is looked at, be there a row for it or not
+        if plan is None or isinstance(local, str) or sent == "22025":
             continue
         verdict.pushed += 1
         verdict.passed += bool(local)
