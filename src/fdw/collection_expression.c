@@ -296,37 +296,54 @@ types_first(const MtArm *arm, const char **room)
 	return NULL;
 }
 
-/*
- * {$cond: [its type is one of these, {$and: [...]}, false]}, or the $and alone.
- * Of what is in it only guards need no core.
- */
-static void
-express_typed(StringInfo buffer, const char *path, const char *const *types, const MtArm *core, const MtGuard *guard)
+/* Does a core or a guard say more than types do? */
+static bool
+says_more(const MtArm *core, const MtGuard *guard)
 {
-	int			condition = 0;
-	int			element;
-	Terms		terms;
+	return (core != NULL && (core->points != NIL || core->excluded != NIL || core->lower != NULL ||
+							 core->upper != NULL || core->least != NULL || core->most != NULL)) ||
+		(guard != NULL && (guard->is_integral || guard->regex != NULL || guard->expression != MT_EXPRESSION_NONE));
+}
 
-	if (types != NULL)
-	{
-		condition = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
-		element = mt_build_begin_indexed(buffer, 0);
-		express_types(buffer, path, types);
-		mt_build_end(buffer, element);
-		element = mt_build_begin_indexed(buffer, 1);
-	}
-	terms = begin_terms(buffer, "$and", path);
+/* {$and: [core, guard]}; either may be NULL */
+static void
+express_all(StringInfo buffer, const char *path, const MtArm *core, const MtGuard *guard)
+{
+	Terms		terms = begin_terms(buffer, "$and", path);
+
 	if (core != NULL)
 		add_core(&terms, core);
 	if (guard != NULL)
 		add_guard(&terms, guard);
 	end_terms(&terms);
-	if (types != NULL)
+}
+
+/* {$cond: [its type is one of these, {$and: [core, guard]}, false]}, or what there is of it */
+static void
+express_typed(StringInfo buffer, const char *path, const char *const *types, const MtArm *core, const MtGuard *guard)
+{
+	int			condition;
+	int			element;
+
+	if (types == NULL)
 	{
-		mt_build_end(buffer, element);
-		mt_build_bool(buffer, "2", false);
-		mt_build_end(buffer, condition);
+		express_all(buffer, path, core, guard);
+		return;
 	}
+	if (!says_more(core, guard))
+	{
+		express_types(buffer, path, types);
+		return;
+	}
+	condition = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
+	element = mt_build_begin_indexed(buffer, 0);
+	express_types(buffer, path, types);
+	mt_build_end(buffer, element);
+	element = mt_build_begin_indexed(buffer, 1);
+	express_all(buffer, path, core, guard);
+	mt_build_end(buffer, element);
+	mt_build_bool(buffer, "2", false);
+	mt_build_end(buffer, condition);
 }
 
 /* Several guards: {$and: [core, {$or: guards}]} */
@@ -352,12 +369,23 @@ express_guarded(StringInfo buffer, const char *path, const MtArm *arm)
 	end_terms(&all);
 }
 
+/* Nothing but values that the field may equal? */
+static bool
+is_point(const MtArm *arm)
+{
+	return arm->n_guards == 0 && arm->type == NULL && arm->points != NIL && arm->excluded == NIL &&
+		arm->lower == NULL && arm->upper == NULL && arm->least == NULL && arm->most == NULL &&
+		((const MtPoint *) linitial(arm->points))->type != MT_BSON_REGEX;
+}
+
 static void
 express_arm(StringInfo buffer, const char *path, const MtArm *arm)
 {
 	const char *room[MT_MAX_TYPES];
 
-	if (arm->n_guards > 1)
+	if (is_point(arm))
+		express_in(buffer, path, arm->points);
+	else if (arm->n_guards > 1)
 		express_guarded(buffer, path, arm);
 	else
 		express_typed(buffer, path, types_first(arm, room), arm, arm->n_guards == 1 ? &arm->guards[0] : NULL);

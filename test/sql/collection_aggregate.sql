@@ -21,6 +21,10 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT DISTINCT d FROM sales;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(i), count(x), bool_and(b), max(c) FROM sales;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT b, s, count(DISTINCT i), count(*) FROM sales GROUP BY b, s;
 
+-- FILTER: the condition as an expression, once for what has the same
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FILTER (WHERE s = '$x' OR b), sum(l) FILTER (WHERE b), avg(l) FILTER (WHERE b) FROM sales;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT s, count(*) FILTER (WHERE f < 5), max(i) FILTER (WHERE x IS NULL) FROM sales GROUP BY s;
+
 -- no documents are one row without GROUP BY, and none with it
 SELECT count(*), count(i), sum(i), avg(l), min(t), bool_or(b) FROM sales;
 SELECT s, count(*) FROM sales GROUP BY s;
@@ -38,7 +42,8 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT what, asks('SELECT ' || what || ' FROM sales') FROM unnest(ARRAY['sum(n)', 'sum(r)', 'max(n)', 'min(u::text)',
-	'count(DISTINCT i), sum(i)', 'sum(DISTINCT i)', 'count(DISTINCT i)', 'sum(i) FILTER (WHERE b)', 'string_agg(s, $$,$$)', 'count(j)', 'count(y)', 'sum(i + 1)', 'stddev(i)',
+	'count(DISTINCT i), sum(i)', 'sum(DISTINCT i)', 'count(DISTINCT i)', 'sum(i) FILTER (WHERE b)', 'sum(i) FILTER (WHERE r < 5)', 'sum(i) FILTER (WHERE b AND i + 1 = 2)', 'sum(i) FILTER (WHERE y IS NULL)',
+	'count(DISTINCT i) FILTER (WHERE b)', 'string_agg(s, $$,$$)', 'count(j)', 'count(y)', 'sum(i + 1)', 'stddev(i)',
 	'sum(i)', 'count(n)', 'max(c)']) what;
 SELECT what, asks('SELECT count(*) FROM sales ' || what) FROM unnest(ARRAY['WHERE length(s) > 1', 'WHERE r < 5', 'GROUP BY i + 1',
 	'GROUP BY j', 'GROUP BY ROLLUP (i)', 'GROUP BY s COLLATE "C"', 'WHERE i < 5', 'GROUP BY u']) what;
