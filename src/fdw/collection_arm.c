@@ -62,12 +62,15 @@ mt_put_array_test(StringInfo buffer, const char *path, bool wanted)
 	mt_build_end(buffer, field);
 }
 
-/* The next longer part of a dotted path that is not all of it; NULL: there is none. */
+/* The next longer part of a column's path that leads into the document, and is
+ * not all of it; NULL: there is none. */
 static char *
-next_parent(const char *path, const char **dot)
+next_parent(const MtCollectionColumn *column, const char **dot)
 {
-	*dot = strchr(*dot == NULL ? path : *dot + 1, '.');
-	return *dot == NULL ? NULL : pnstrdup(path, *dot - path);
+	if (*dot == NULL && column->root_len > 0)
+		*dot = column->path + column->root_len;
+	*dot = strchr(*dot == NULL ? column->path : *dot + 1, '.');
+	return *dot == NULL ? NULL : pnstrdup(column->path, *dot - column->path);
 }
 
 /* The path leads through no array. */
@@ -77,7 +80,7 @@ put_no_arrays_above(StringInfo buffer, const MtCollectionColumn *column)
 	const char *dot = NULL;
 	char	   *parent;
 
-	while ((parent = next_parent(column->path, &dot)) != NULL)
+	while ((parent = next_parent(column, &dot)) != NULL)
 		mt_put_array_test(buffer, parent, false);
 }
 
@@ -392,7 +395,7 @@ put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionCol
 
 	put_null_arm(buffer, n++, column, MT_BSON_NULL, exact);
 	put_null_arm(buffer, n++, column, MT_BSON_UNDEFINED, exact);
-	while ((parent = next_parent(column->path, &dot)) != NULL)
+	while ((parent = next_parent(column, &dot)) != NULL)
 	{
 		int			element = mt_build_begin_indexed(buffer, n++);
 
@@ -400,6 +403,14 @@ put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionCol
 		mt_build_end(buffer, element);
 	}
 	mt_build_end(buffer, list);
+}
+
+MtSent
+mt_put_no_array_at(StringInfo buffer, const MtCollectionColumn *column)
+{
+	mt_put_array_test(buffer, column->path, false);
+	put_no_arrays_above(buffer, column);
+	return MT_SENT;
 }
 
 MtSent

@@ -163,6 +163,9 @@ extern MtSent mt_put_arms(StringInfo buffer, const MtCollectionColumn *column, c
 extern MtSent mt_put_null(StringInfo buffer, const MtCollectionColumn *column, bool exact);
 extern MtSent mt_put_not_null(StringInfo buffer, const MtCollectionColumn *column, bool exact);
 
+/* No array, and below none. */
+extern MtSent mt_put_no_array_at(StringInfo buffer, const MtCollectionColumn *column);
+
 /* Not null, as a superset. */
 extern MtSent mt_put_perhaps_not_null(StringInfo buffer, const MtCollectionColumn *column);
 

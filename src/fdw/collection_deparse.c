@@ -291,6 +291,8 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 		leaf->kind == MT_CONDITION_JSON;
 	if (leaf->kind == MT_CONDITION_NOT_NULL)
 		return mt_put_not_null(buffer, column, leaf->exact);
+	if (leaf->kind == MT_CONDITION_NO_ARRAY)
+		return mt_put_no_array_at(buffer, column);
 	if (leaf->kind == MT_CONDITION_NULL)
 		return mt_put_null(buffer, column, leaf->exact);
 	if (leaf->kind == MT_CONDITION_JSON)

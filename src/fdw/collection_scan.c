@@ -41,6 +41,8 @@ typedef struct CollectionScan
 	Oid			serverid;
 	MtCollectionName *name;
 	MtCollectionColumn *columns;
+	int			n_columns;
+	MtJoinSource *sources;		/* NULL: no join */
 	MtCollectionQuery *query;
 	List	   *values;			/* of ExprState */
 	MtReadOptions *options;
@@ -60,25 +62,68 @@ typedef struct CollectionScan
 	bool		uses_spare;		/* in this pass */
 } CollectionScan;
 
+/* The tables of a join. */
+static MtJoinSource *
+create_sources(const MtJoin *join, Oid userid)
+{
+	MtJoinSource *sources = palloc0(sizeof(MtJoinSource) * list_length(join->tables));
+	ListCell   *cell;
+
+	foreach(cell, join->tables)
+	{
+		const MtJoinTable *joined = lfirst(cell);
+		Relation	relation = table_open(joined->relid, NoLock);
+		MtTableOptions *table = mt_options_table(joined->relid);
+		int			i = foreach_current_index(cell);
+
+		sources[i] = mt_join_source(i, mt_collection_name(relation, table, userid),
+									mt_collection_columns(relation, table), RelationGetDescr(relation)->natts);
+		table_close(relation, NoLock);
+	}
+	return sources;
+}
+
 /* What is the same for EXPLAIN as for running. */
 static CollectionScan *
-create_scan(ForeignScanState *node, int *n_attributes)
+create_scan(ForeignScanState *node)
 {
 	CollectionScan *scan = palloc0(sizeof *scan);
 	Oid			userid = mt_compat_check_as_user(node);
 	Relation	relation;
 	MtTableOptions *table;
 
+	if (!OidIsValid(userid))
+		userid = GetUserId();
 	scan->query = mt_collection_plan_query((ForeignScan *) node->ss.ps.plan);
 	relation = table_open(scan->query->relid, NoLock);
 	table = mt_options_table(scan->query->relid);
 	scan->serverid = table->serverid;
 	scan->options = mt_options_read(table);
-	scan->name = mt_collection_name(relation, table, OidIsValid(userid) ? userid : GetUserId());
+	scan->name = mt_collection_name(relation, table, userid);
 	scan->columns = mt_collection_columns(relation, table);
-	*n_attributes = RelationGetDescr(relation)->natts;
+	scan->n_columns = RelationGetDescr(relation)->natts;
 	table_close(relation, NoLock);
+	if (scan->query->join != NULL)
+		scan->sources = create_sources(scan->query->join, userid);
 	return scan;
+}
+
+static MtCollectionRow *
+create_row(const CollectionScan *scan)
+{
+	const MtCollectionQuery *query = scan->query;
+	MtCollectionRow *row;
+	int			n_outputs;
+
+	if (query->join == NULL)
+		return mt_collection_row_create(scan->columns, scan->n_columns,
+										mt_plan_attribute_set(query->attributes, scan->n_columns), scan->name);
+	n_outputs = list_length(query->join->outputs);
+	row = mt_collection_row_create(mt_join_columns(query->join, scan->sources), n_outputs,
+								   n_outputs > 0 ? bms_add_range(NULL, 1, n_outputs) : NULL, scan->name);
+	for (int i = 0; i < list_length(query->join->tables); i++)
+		mt_collection_row_set_root(row, scan->sources[i].root, scan->sources[i].name);
+	return row;
 }
 
 void
@@ -86,16 +131,14 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
-	int			n_attributes;
-	CollectionScan *scan = create_scan(node, &n_attributes);
+	CollectionScan *scan = create_scan(node);
 
 	node->fdw_state = scan;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	if (scan->query->grouping == NULL)
-		scan->row = mt_collection_row_create(scan->columns, n_attributes,
-											 mt_plan_attribute_set(scan->query->attributes, n_attributes), scan->name);
+		scan->row = create_row(scan);
 	else
 	{
 		scan->groups = mt_group_reader_create(scan->query->grouping, scan->columns, scan->name);
@@ -114,7 +157,7 @@ static MtCommand
 command_now(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryTarget target = {scan->name, scan->columns, scan->options, scan->sources};
 	MtFilterValue *values;
 	MemoryContext old;
 	ListCell   *cell;
@@ -404,7 +447,7 @@ planned_values(const ForeignScan *plan, List *context)
 static void
 explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, ExplainState *es)
 {
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryTarget target = {scan->name, scan->columns, scan->options, scan->sources};
 	MtQueryProgress progress = {0};
 	MtFilterValue *values = planned_values(plan, context);
 	bool		reads = false;
@@ -423,21 +466,44 @@ explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, E
 		ExplainPropertyBool("Reads Nothing", true, es);
 }
 
+static char *
+shown_namespace(const MtCollectionName *name)
+{
+	char	   *namespace = psprintf("%s.%s", name->database, name->collection);
+
+	return pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8);
+}
+
+/* All of a join, in the order in which MongoDB comes to them. */
+static void
+explain_names(const CollectionScan *scan, ExplainState *es)
+{
+	List	   *names = NIL;
+
+	if (scan->sources == NULL)
+	{
+		ExplainPropertyText("MongoDB Collection", shown_namespace(scan->name), es);
+		return;
+	}
+	for (int i = 0; i < list_length(scan->query->join->tables); i++)
+		names = lappend(names, shown_namespace(scan->sources[i].name));
+	ExplainPropertyList("MongoDB Collections", names, es);
+}
+
 void
 mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
-	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
 	MtReadCounts counts;
 
-	ExplainPropertyText("MongoDB Collection", pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8), es);
+	explain_names(scan, es);
 	if (es->verbose)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
 
 		ExplainPropertyText("MongoDB Server", GetForeignServer(scan->serverid)->servername, es);
 		explain_commands(scan, (ForeignScan *) node->ss.ps.plan, context, es);
-		if (scan->query->grouping == NULL && scan->query->conditions != NIL &&
+		if (scan->query->grouping == NULL && scan->query->join == NULL && scan->query->conditions != NIL &&
 			mt_conditions_are_exact(scan->query->conditions) &&
 			list_length(scan->query->conditions) == list_length(node->ss.ps.plan->qual))
 			ExplainPropertyBool("MongoDB Filter Is Exact", true, es);

@@ -65,6 +65,14 @@ leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type,
 	return lappend_int(lappend_int(lappend_int(result, value), -1), false);
 }
 
+List *
+mt_condition_of_column(MtConditionKind kind, int column)
+{
+	List	   *result = list_make4_int((int) kind, column, 0, (int) InvalidOid);
+
+	return lappend_int(lappend_int(lappend_int(result, -1), -1), true);
+}
+
 MtLeaf
 mt_condition_leaf(List *condition)
 {

@@ -35,7 +35,8 @@ typedef enum MtConditionKind
 	MT_CONDITION_NULL,			/* column IS NULL */
 	MT_CONDITION_NOT_NULL,
 	MT_CONDITION_ELEMENTS,		/* what the column's array holds; strategy is an MtElementsTest */
-	MT_CONDITION_JSON			/* see collection_json.h; strategy is an MtJsonTest, and 256 times a strategy */
+	MT_CONDITION_JSON,			/* see collection_json.h; strategy is an MtJsonTest, and 256 times a strategy */
+	MT_CONDITION_NO_ARRAY		/* what is equal to a value by its element is not meant */
 } MtConditionKind;
 
 typedef enum MtElementsTest
@@ -66,6 +67,9 @@ extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollecti
 
 /* A copy of a condition in its exact form, which it must have. */
 extern List *mt_condition_exact(List *condition);
+
+/* A condition without a value on a column, in its exact form. */
+extern List *mt_condition_of_column(MtConditionKind kind, int column);
 
 /* Is any of the conditions in its exact form, are all of them? */
 extern bool mt_conditions_have_exact(List *conditions);
