@@ -34,7 +34,7 @@
 #define LOOK_BYTE_FACTOR	0.02
 #define INDEX_FACTOR		90.0
 /* Beginning to look up in another collection, for one document. */
-#define LOOKUP_FACTOR		1200.0
+#define LOOKUP_FACTOR		2000.0
 
 /* ---- size ---- */
 

@@ -50,6 +50,7 @@ typedef struct Chain
 {
 	List	   *steps;			/* of Step */
 	List	   *checked;		/* of RestrictInfo: what is checked here */
+	List	   *columns;		/* Vars that are wanted; the relation's target may become another one */
 	double		documents;		/* that come of it */
 	double		bytes;			/* of one of them */
 	Cost		startup;
@@ -283,6 +284,7 @@ extend(PlannerInfo *root, RelOptInfo *joinrel, const Chain *outer, RelOptInfo *i
 	chain = palloc0(sizeof *chain);
 	chain->steps = lappend(list_copy(outer->steps), step);
 	chain->checked = list_concat_copy(outer->checked, checked);
+	chain->columns = list_copy(joinrel->reltarget->exprs);
 	chain->documents = clamp_row_est(joinrel->rows / Max(clauselist_selectivity(root, chain->checked, 0, JOIN_INNER,
 																				 extra->sjinfo), 1e-6));
 	chain->bytes = outer->bytes + ((MtCollectionRel *) inner->fdw_private)->statistics->document_bytes;
@@ -429,13 +431,13 @@ pays_to_project(const Chain *chain, const MtJoin *join)
 }
 
 ForeignScan *
-mt_collection_join_plan(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *path, List *tlist, Plan *outer_plan)
+mt_collection_join_plan(PlannerInfo *root, ForeignPath *path, List *tlist, Plan *outer_plan)
 {
 	const Chain *chain = linitial(path->fdw_private);
 	const Step *first = linitial(chain->steps);
 	MtCollectionQuery query = mt_query_empty(((MtCollectionRel *) first->rel->fdw_private)->relid);
 	List	   *clauses = extract_actual_clauses(chain->checked, false);
-	List	   *scan_tlist = add_to_flat_tlist(NIL, joinrel->reltarget->exprs);
+	List	   *scan_tlist = add_to_flat_tlist(NIL, chain->columns);
 	List	   *values = NIL;
 
 	scan_tlist = add_to_flat_tlist(scan_tlist, pull_var_clause((Node *) clauses, 0));

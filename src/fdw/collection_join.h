@@ -14,7 +14,6 @@
  * such of which this room has planned some. */
 extern void mt_collection_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 									 RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
-extern ForeignScan *mt_collection_join_plan(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *path, List *tlist,
-											Plan *outer_plan);
+extern ForeignScan *mt_collection_join_plan(PlannerInfo *root, ForeignPath *path, List *tlist, Plan *outer_plan);
 
 #endif							/* MT_COLLECTION_JOIN_H */

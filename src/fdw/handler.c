@@ -121,7 +121,7 @@ mtGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath 
 	else if (OidIsValid(relid))
 		plan = mt_collection_plan(root, baserel, best_path, tlist, scan_clauses, outer_plan);
 	else if (IS_JOIN_REL(baserel))
-		plan = mt_collection_join_plan(root, baserel, best_path, tlist, outer_plan);
+		plan = mt_collection_join_plan(root, best_path, tlist, outer_plan);
 	else
 		plan = mt_collection_upper_plan(best_path, tlist, outer_plan);
 	plan->fdw_private = lappend(plan->fdw_private, makeBoolean(of_changes));
