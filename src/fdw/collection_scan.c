@@ -29,6 +29,7 @@
 
 #include "base/collection_reader.h"
 #include "base/options.h"
+#include "fdw/collection_merge.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_range.h"
 #include "fdw/collection_row.h"
@@ -50,6 +51,9 @@ typedef struct CollectionScan
 	TupleTableSlot *row_slot;	/* one of them */
 	MemoryContext row_context;
 	MtCollectionReader *reader;
+	MtRunMerge *merge;			/* of two segments; NULL: there are no such */
+	MtCollectionReader *second; /* of the other one of them */
+	bool		is_merging;		/* now */
 	MemoryContext asking;		/* of one command: it and its values */
 	MtQueryProgress progress;	/* of this pass */
 	MtIdRanges *ranges;			/* shared with other processes; NULL: alone */
@@ -88,6 +92,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 	EState	   *estate = node->ss.ps.state;
 	int			n_attributes;
 	CollectionScan *scan = create_scan(node, &n_attributes);
+	MtReadTime *time;
 
 	node->fdw_state = scan;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -103,9 +108,13 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 											node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 		scan->row_context = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail group", ALLOCSET_SMALL_SIZES);
 	}
-	scan->reader =
-		mt_collection_reader_create(scan->name, scan->options,
-									mt_read_time(scan->options->read_consistency, scan->serverid, estate));
+	time = mt_read_time(scan->options->read_consistency, scan->serverid, estate);
+	scan->reader = mt_collection_reader_create(scan->name, scan->options, time);
+	if (scan->query->order != NULL && mt_order_runs(scan->query->order) > 1)
+	{
+		scan->merge = mt_merge_create(scan->query->order, scan->columns);
+		scan->second = mt_collection_reader_create(scan->name, scan->options, time);
+	}
 	scan->asking = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail command", ALLOCSET_SMALL_SIZES);
 }
 
@@ -217,6 +226,16 @@ next_group(ForeignScanState *node)
 
 /* ---- documents ---- */
 
+/* Ask for the documents of the present part. */
+static void
+ask(ForeignScanState *node, MtCollectionReader *reader)
+{
+	MtCommand	command = command_now(node);
+
+	if (!command.is_empty_set)
+		mt_collection_reader_run(reader, command.document);
+}
+
 /*
  * Ask for the documents of the next range, if several processes share them, else
  * of the next segment; false: there is none.
@@ -225,7 +244,6 @@ static bool
 next_part(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtCommand	command;
 
 	if (scan->is_over)
 		return false;
@@ -237,9 +255,14 @@ next_part(ForeignScanState *node)
 	else if (scan->has_begun && ++scan->progress.segment >= mt_query_segments(scan->query))
 		return false;
 	scan->has_begun = true;
-	command = command_now(node);
-	if (!command.is_empty_set)
-		mt_collection_reader_run(scan->reader, command.document);
+	ask(node, scan->reader);
+	scan->is_merging = mt_query_is_merged(scan->query, scan->progress.segment);
+	if (scan->is_merging)
+	{
+		scan->progress.segment++;
+		ask(node, scan->second);
+		mt_merge_begin(scan->merge, scan->reader, scan->second);
+	}
 	return true;
 }
 
@@ -248,27 +271,38 @@ next_document(ForeignScanState *node, MtSlice *document)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	while (!mt_collection_reader_next(scan->reader, document))
+	while (!(scan->is_merging ? mt_merge_next(scan->merge, document) :
+			 mt_collection_reader_next(scan->reader, document)))
 		if (!next_part(node))
 			return false;
 	scan->progress.n_rows++;
 	return true;
 }
 
+pg_noreturn static void
+refuse_order(const CollectionScan *scan, const char *detail, int column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
+					pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
+			 errdetail(detail, scan->columns[column].name),
+			 errhint("SET mongo_tail.enable_sort = off.")));
+}
+
 /* See collection_order.c. */
 static void
 check_order(CollectionScan *scan, TupleTableSlot *slot)
 {
+	const MtOrder *order = scan->query->order;
 	ListCell   *cell;
 
-	foreach(cell, scan->query->order->never_null)
+	foreach(cell, order->never_null)
 		if (slot->tts_isnull[lfirst_int(cell)])
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
-							pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
-					 errdetail("Column \"%s\" is NULL in one of its rows.", scan->columns[lfirst_int(cell)].name),
-					 errhint("SET mongo_tail.enable_sort = off.")));
+			refuse_order(scan, "Column \"%s\" is NULL in one of its rows.", lfirst_int(cell));
+	if (scan->merge != NULL && mt_merge_is_ambiguous(scan->merge))
+		refuse_order(scan, "Column \"%s\" has one value of two BSON types, and is not the only key.",
+					 linitial_int(linitial(order->keys)));
 }
 
 /* Called in the context of one tuple, which lives as long as the tuple. */
@@ -284,9 +318,19 @@ mt_collection_iterate(ForeignScanState *node)
 	if (!next_document(node, &document))
 		return ExecClearTuple(slot);
 	mt_collection_row_store(scan->row, document, slot);
-	if (scan->query->order != NULL && scan->query->order->never_null != NIL)
+	if (scan->query->order != NULL)
 		check_order(scan, slot);
 	return slot;
+}
+
+static void
+end_readers(CollectionScan *scan)
+{
+	if (scan->reader != NULL)
+		mt_collection_reader_end(scan->reader);
+	if (scan->second != NULL)
+		mt_collection_reader_end(scan->second);
+	scan->is_merging = false;
 }
 
 void
@@ -294,7 +338,7 @@ mt_collection_rescan(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	mt_collection_reader_end(scan->reader);
+	end_readers(scan);
 	memset(&scan->progress, 0, sizeof scan->progress);
 	scan->has_begun = false;
 	scan->uses_spare = false;
@@ -365,8 +409,8 @@ mt_collection_end(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	if (scan != NULL && scan->reader != NULL)
-		mt_collection_reader_end(scan->reader);
+	if (scan != NULL)
+		end_readers(scan);
 	if (scan != NULL && scan->rows != NULL)
 		tuplestore_end(scan->rows);
 }
@@ -412,10 +456,11 @@ explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, E
 	for (; progress.segment < mt_query_segments(scan->query); progress.segment++)
 	{
 		MtCommand	command = mt_query_command(scan->query, &target, values, progress);
+		bool		is_merged = progress.segment > 0 && mt_query_is_merged(scan->query, progress.segment - 1);
 
 		if (command.is_empty_set)
 			continue;
-		ExplainPropertyText(reads ? "Then MongoDB Query" : "MongoDB Query",
+		ExplainPropertyText(!reads ? "MongoDB Query" : is_merged ? "Merged With MongoDB Query" : "Then MongoDB Query",
 							mt_collection_document_text(command.document), es);
 		reads = true;
 	}
@@ -429,6 +474,7 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	CollectionScan *scan = node->fdw_state;
 	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
 	MtReadCounts counts;
+	MtReadCounts others;
 
 	ExplainPropertyText("MongoDB Collection", pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8), es);
 	if (es->verbose)
@@ -448,6 +494,11 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	{
 		counts = mt_collection_reader_counts(scan->reader);
 		mt_read_counts_add(&counts, &scan->others);
+		if (scan->second != NULL)
+		{
+			others = mt_collection_reader_counts(scan->second);
+			mt_read_counts_add(&counts, &others);
+		}
 		ExplainPropertyUInteger("MongoDB Commands", NULL, counts.commands, es);
 		ExplainPropertyUInteger("MongoDB Batches", NULL, counts.batches, es);
 		ExplainPropertyUInteger("MongoDB Documents", NULL, counts.documents, es);
