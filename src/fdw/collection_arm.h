@@ -104,6 +104,14 @@ extern bool mt_column_has_typed_form(const MtCollectionColumn *column);
 /* Those documents.  Of a column without that form the guards do not suffice. */
 extern void mt_typed_arms(const MtCollectionColumn *column, MtArms *arms);
 
+/*
+ * How many runs the column's values are of: sets in which MongoDB and SQL have
+ * the values in one order, though not of one run beside another.  And the
+ * documents of one.
+ */
+extern int	mt_column_runs(const MtCollectionColumn *column);
+extern void mt_run_arm(const MtCollectionColumn *column, int run, MtArms *arms);
+
 /* json and jsonb: the typed form is whatever is not null */
 extern bool mt_column_reads_everything(const MtCollectionColumn *column);
 

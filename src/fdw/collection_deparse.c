@@ -94,6 +94,13 @@ put_comparison(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf
 	}
 	else
 		mt_comparison_arms(column, leaf->type, value, leaf->strategy, leaf->exact, &arms);
+	if (leaf->run >= 0)
+	{
+		if (leaf->run >= arms.n)
+			return MT_NEVER;
+		arms.arms[0] = arms.arms[leaf->run];
+		arms.n = 1;
+	}
 	return mt_put_arms(buffer, column, &arms, leaf->exact);
 }
 
@@ -257,6 +264,15 @@ put_elements(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *
 }
 
 static MtSent
+put_run(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf)
+{
+	MtArms		arms;
+
+	mt_run_arm(column, leaf->strategy, &arms);
+	return mt_put_arms(buffer, column, &arms, true);
+}
+
+static MtSent
 put_json(Deparser *deparser, const MtCollectionColumn *column, const MtLeaf *leaf)
 {
 	MtJsonClause clause = {.test = leaf->strategy % 256, .type = leaf->type, .strategy = leaf->strategy / 256};
@@ -295,6 +311,8 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 		return mt_put_no_array_at(buffer, column);
 	if (leaf->kind == MT_CONDITION_NULL)
 		return mt_put_null(buffer, column, leaf->exact);
+	if (leaf->kind == MT_CONDITION_RUN)
+		return put_run(buffer, column, leaf);
 	if (leaf->kind == MT_CONDITION_JSON)
 		return put_json(deparser, column, leaf);
 	value = &deparser->values[leaf->value];

@@ -17,7 +17,10 @@
  *				is the sum of integers has met nothing else, and did not overflow
  *	the rest	of a column are told by the least and the greatest value: BSON's
  *				order puts values of one type beside each other
- *	counts		of a column that is added, too, are its sum over its average
+ *	counts		of a column that is added, too, are its sum over its average; are
+ *				they as many as documents, then each holds a number, and $multiply
+ *				is not needed
+ *	no values	add up to 0, so where the sum is another, there are some
  *	keys		are there to be looked at
  *
  * What does not show is a number in a column of on_mismatch 'error' that is an
@@ -86,7 +89,7 @@ mt_group_takes_key(const MtCollectionColumn *column)
 }
 
 static int
-number_needs(const MtCollectionColumn *column, MtOutputKind kind)
+number_needs(const MtCollectionColumn *column, MtOutputKind kind, bool is_full)
 {
 	/* Values that do not convert are NULL, and so must be told from the others. */
 	int			range = column->null_on_mismatch && column->type != INT8OID ? MT_NEED_RANGE : 0;
@@ -94,17 +97,18 @@ number_needs(const MtCollectionColumn *column, MtOutputKind kind)
 	switch (kind)
 	{
 		case MT_OUTPUT_COUNT:
-			return MT_NEED_COUNT | MT_NEED_SUM | range;
+			return (is_full ? MT_NEED_ALL : MT_NEED_COUNT) | MT_NEED_SUM | range;
 		case MT_OUTPUT_SUM:
+			return (is_full || range ? MT_NEED_SOME : MT_NEED_AVG) | MT_NEED_SUM | range;
 		case MT_OUTPUT_AVG:
-			return MT_NEED_SUM | MT_NEED_AVG | range;
+			return (is_full ? MT_NEED_ALL : MT_NEED_AVG) | MT_NEED_SUM | range;
 		default:
 			return MT_NEED_RANGE;
 	}
 }
 
 int
-mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind)
+mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind, bool is_full)
 {
 	bool		adds = kind == MT_OUTPUT_SUM || kind == MT_OUTPUT_AVG;
 
@@ -113,9 +117,9 @@ mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind)
 	switch (column->class)
 	{
 		case MT_COMPARE_INTEGER:
-			return number_needs(column, kind);
+			return number_needs(column, kind, is_full);
 		case MT_COMPARE_FLOAT:
-			return column->type == FLOAT8OID ? number_needs(column, kind) : 0;
+			return column->type == FLOAT8OID ? number_needs(column, kind, is_full) : 0;
 		case MT_COMPARE_NUMERIC:
 			/* the others would be Decimal128's, which rounds, or a double's */
 			return kind == MT_OUTPUT_COUNT && column->typmod < 0 ? MT_NEED_COUNT | MT_NEED_SUM : 0;
@@ -204,7 +208,7 @@ build_accumulator(StringInfo buffer, const char *name, const char *accumulator, 
 
 /* name: {$sum: {$multiply: ["$path"]}} */
 static void
-build_sum(StringInfo buffer, const char *name, const char *field)
+build_guarded_sum(StringInfo buffer, const char *name, const char *field)
 {
 	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
 	int			sum = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$sum");
@@ -273,15 +277,15 @@ build_keys(StringInfo buffer, List *fields, bool is_precise)
 	}
 }
 
-/* What to ask for: no average beside a count. */
+/* What to ask for: one of all, a count, an average, and nothing more than the sum. */
 static int
 asked_needs(List *argument, bool is_precise)
 {
 	int			needs = lsecond_int(argument);
 
-	if (is_precise && (needs & MT_NEED_AVG))
-		needs |= MT_NEED_COUNT;
-	if (needs & MT_NEED_COUNT)
+	if (is_precise && (needs & (MT_NEED_ALL | MT_NEED_AVG | MT_NEED_SOME)))
+		needs = (needs | MT_NEED_COUNT) & ~MT_NEED_ALL;
+	if (needs & (MT_NEED_ALL | MT_NEED_COUNT))
 		needs &= ~MT_NEED_AVG;
 	return needs;
 }
@@ -290,9 +294,11 @@ asked_needs(List *argument, bool is_precise)
 static void
 build_argument(StringInfo buffer, int i, const char *field, int needs)
 {
-	if (needs & MT_NEED_SUM)
-		build_sum(buffer, psprintf("s%d", i), field);
-	if (needs & MT_NEED_AVG)
+	if (needs & MT_NEED_ALL)
+		build_accumulator(buffer, psprintf("s%d", i), "$sum", field);
+	else if (needs & MT_NEED_SUM)
+		build_guarded_sum(buffer, psprintf("s%d", i), field);
+	if (needs & (MT_NEED_ALL | MT_NEED_AVG))
 		build_accumulator(buffer, psprintf("a%d", i), "$avg", field);
 	if (needs & MT_NEED_COUNT)
 		build_count(buffer, psprintf("c%d", i), field);

@@ -33,6 +33,8 @@ typedef enum MtOutputKind
 #define MT_NEED_AVG		2
 #define MT_NEED_COUNT	4		/* of values that are not NULL */
 #define MT_NEED_RANGE	8		/* the least and the greatest value */
+#define MT_NEED_SOME	16		/* whether there are values: a sum that is not 0, or a range */
+#define MT_NEED_ALL		32		/* that no document is without, and so all values */
 
 /* A plan can carry it: all of it is lists. */
 typedef struct MtGrouping
@@ -50,8 +52,12 @@ extern MtGrouping *mt_grouping_from_list(List *list);
 /* Can documents be grouped by the column? */
 extern bool mt_group_takes_key(const MtCollectionColumn *column);
 
-/* What must be known for an aggregate over the column; 0: it cannot be had. */
-extern int	mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind);
+/*
+ * What must be known for an aggregate over the column; 0: it cannot be had.
+ * is_full: probably all rows have a value, and no group of them adds up to 0,
+ * which is then proven for less, or asked for again.
+ */
+extern int	mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind, bool is_full);
 
 /* An output over a column: registers the column among keys or arguments. */
 extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, int column, int needs);

@@ -202,9 +202,11 @@ read_result(MtGroupReader *reader, MtSlice document)
 {
 	MtWalk		walk;
 	MtElement	element;
-	MtWalkResult result = MT_WALK_CORRUPT;
-	MtGroupVerdict verdict = mt_walk_begin(&walk, document) ? MT_GROUP_GOOD : MT_GROUP_ODD;
+	MtWalkResult result = MT_WALK_END;
+	MtGroupVerdict verdict = MT_GROUP_GOOD;
 
+	if (!mt_walk_begin(&walk, document))
+		return MT_GROUP_ODD;
 	for (int i = 0; i < reader->n_arguments; i++)
 		memset(&reader->arguments[i].facts, 0, sizeof(Facts));
 	for (int i = 0; i < reader->n_keys; i++)
@@ -330,20 +332,40 @@ judge_sum(const Argument *argument)
 	}
 }
 
+/* Sum over average; -1: that is no number of values in this group. */
+static double
+quotient(const MtGroupReader *reader, const Facts *facts)
+{
+	double		exact = number_of(&facts->sum) / number_of(&facts->average);
+	double		count = rint(exact);
+
+	return count >= 1 && count <= (double) reader->n && fabs(exact - count) < 0.01 ? count : -1;
+}
+
 /* How many values, by count or by sum and average. */
 static MtGroupVerdict
-judge_count(const MtGroupReader *reader, Argument *argument)
+judge_count(const MtGroupReader *reader, Argument *argument, int needs)
 {
 	Facts	   *facts = &argument->facts;
-	double		sum = number_of(&facts->sum);
-	double		average = number_of(&facts->average);
 
 	facts->count = -1;
 	if (is_integer(&facts->counted))
 		facts->count = (double) integer_of(&facts->counted);
+	else if (needs & MT_NEED_ALL)
+	{
+		facts->count = quotient(reader, facts);
+		return facts->count == (double) reader->n ? MT_GROUP_GOOD : MT_GROUP_UNKNOWN;
+	}
+	else if (!(needs & MT_NEED_AVG) && (needs & MT_NEED_RANGE))
+		facts->count = argument->is_empty ? 0 : 1;
+	else if (!(needs & MT_NEED_AVG))
+	{
+		facts->count = 1;
+		return number_of(&facts->sum) != 0 ? MT_GROUP_GOOD : MT_GROUP_UNKNOWN;
+	}
 	else if (is_null(&facts->average))
 		facts->count = 0;
-	else if (sum == 0)
+	else if (number_of(&facts->sum) == 0)
 	{
 		facts->count = 1;
 		return reader->n < SAME_SCALE_COUNT || argument->column->class == MT_COMPARE_FLOAT ?
@@ -351,10 +373,8 @@ judge_count(const MtGroupReader *reader, Argument *argument)
 	}
 	else
 	{
-		facts->count = rint(sum / average);
-		if (!(facts->count >= 1 && facts->count <= (double) reader->n) ||
-			!(fabs(sum / average - facts->count) < 0.01))
-			return MT_GROUP_UNKNOWN;
+		facts->count = quotient(reader, facts);
+		return facts->count >= 0 ? MT_GROUP_GOOD : MT_GROUP_UNKNOWN;
 	}
 	return MT_GROUP_GOOD;
 }
@@ -377,8 +397,8 @@ judge(MtGroupReader *reader)
 			return MT_GROUP_ODD;
 		if ((needs & MT_NEED_SUM) && !judge_sum(argument))
 			return MT_GROUP_ODD;
-		if (needs & (MT_NEED_COUNT | MT_NEED_AVG))
-			verdict = Max(verdict, judge_count(reader, argument));
+		if (needs & (MT_NEED_COUNT | MT_NEED_AVG | MT_NEED_SOME | MT_NEED_ALL))
+			verdict = Max(verdict, judge_count(reader, argument, needs));
 	}
 	return verdict;
 }

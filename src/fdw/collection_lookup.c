@@ -27,8 +27,11 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
+#include "utils/rel.h"
 
+#include "base/options.h"
 #include "fdw/bson_build.h"
 #include "fdw/collection_arm.h"
 #include "fdw/collection_lookup.h"
@@ -81,31 +84,56 @@ mt_join_from_list(List *list)
 
 /* ---- columns ---- */
 
-MtJoinSource
-mt_join_source(int index, MtCollectionName *name, const MtCollectionColumn *columns, int n_columns)
+/* The source of one of the tables. */
+static MtJoinSource
+create_source(int index, Oid relid, Oid userid)
 {
-	MtJoinSource source = {name, psprintf("t%d", index + 1), palloc0(sizeof(MtCollectionColumn) * (n_columns + 1))};
+	Relation	relation = table_open(relid, NoLock);
+	MtTableOptions *table = mt_options_table(relid);
+	int			n_columns = RelationGetDescr(relation)->natts;
+	MtCollectionColumn *columns = mt_collection_columns(relation, table);
+	MtJoinSource source;
 
+	source.name = mt_collection_name(relation, table, userid);
+	source.root = psprintf("t%d", index + 1);
+	source.columns = palloc0(sizeof(MtCollectionColumn) * (n_columns + 1));
+	table_close(relation, NoLock);
 	for (int i = 0; i < n_columns; i++)
 		if (columns[i].name != NULL)
 			source.columns[i] = mt_column_below(&columns[i], source.root);
 	return source;
 }
 
-MtCollectionColumn *
-mt_join_columns(const MtJoin *join, const MtJoinSource *sources)
+MtJoinSource *
+mt_join_sources(const MtJoin *join, Oid userid)
 {
-	MtCollectionColumn *columns = palloc0(sizeof(MtCollectionColumn) * (list_length(join->outputs) + 1));
+	MtJoinSource *sources = palloc0(sizeof(MtJoinSource) * list_length(join->tables));
 	ListCell   *cell;
-	int			n = 0;
+
+	foreach(cell, join->tables)
+		sources[foreach_current_index(cell)] =
+			create_source(foreach_current_index(cell), ((MtJoinTable *) lfirst(cell))->relid, userid);
+	return sources;
+}
+
+MtCollectionRow *
+mt_join_row(const MtJoin *join, const MtJoinSource *sources)
+{
+	int			n = list_length(join->outputs);
+	MtCollectionColumn *columns = palloc0(sizeof(MtCollectionColumn) * (n + 1));
+	MtCollectionRow *row;
+	ListCell   *cell;
 
 	foreach(cell, join->outputs)
 	{
 		List	   *output = lfirst(cell);
 
-		columns[n++] = sources[linitial_int(output)].columns[lsecond_int(output)];
+		columns[foreach_current_index(cell)] = sources[linitial_int(output)].columns[lsecond_int(output)];
 	}
-	return columns;
+	row = mt_collection_row_create(columns, n, n > 0 ? bms_add_range(NULL, 1, n) : NULL, sources[0].name);
+	for (int i = 0; i < list_length(join->tables); i++)
+		mt_collection_row_set_root(row, sources[i].root, sources[i].name);
+	return row;
 }
 
 static bool

@@ -15,6 +15,7 @@
 
 #include "fdw/collection_column.h"
 #include "fdw/collection_deparse.h"
+#include "fdw/collection_row.h"
 
 /* A table that is looked up in.  Of the first, from which the documents come, only relid is set. */
 typedef struct MtJoinTable
@@ -45,12 +46,11 @@ typedef struct MtJoinSource
 	MtCollectionColumn *columns;	/* below that */
 } MtJoinSource;
 
-/* The source of the table of that index, whose columns are given as they are in its own documents. */
-extern MtJoinSource mt_join_source(int index, MtCollectionName *name, const MtCollectionColumn *columns,
-								   int n_columns);
+/* One for each table, in the current memory context. */
+extern MtJoinSource *mt_join_sources(const MtJoin *join, Oid userid);
 
-/* The columns of the outputs. */
-extern MtCollectionColumn *mt_join_columns(const MtJoin *join, const MtJoinSource *sources);
+/* What makes rows of the joined documents: the outputs. */
+extern MtCollectionRow *mt_join_row(const MtJoin *join, const MtJoinSource *sources);
 
 /* Is equality of the values of both columns that of their fields? */
 extern bool mt_join_takes_key(const MtCollectionColumn *key, const MtCollectionColumn *column);

@@ -246,6 +246,8 @@ plan_special(MtCollectionQuery *query, const MtSpecialScan *scan, List **values)
 		return;
 	foreach(cell, scan->order->never_null)
 		query->attributes = list_append_unique_int(query->attributes, lfirst_int(cell) + 1);
+	if (mt_order_runs(scan->order) > 1)
+		query->attributes = list_append_unique_int(query->attributes, linitial_int(linitial(scan->order->keys)) + 1);
 }
 
 /* MongoDB makes each document anew then, which costs it more than sending a short one whole. */

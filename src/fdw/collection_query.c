@@ -15,6 +15,7 @@
 
 #include "fdw/bson_build.h"
 #include "fdw/collection_query.h"
+#include "fdw/collection_shippable.h"
 
 List *
 mt_query_to_list(const MtCollectionQuery *query)
@@ -61,6 +62,12 @@ int
 mt_query_segments(const MtCollectionQuery *query)
 {
 	return query->order != NULL ? list_length(query->order->segments) : 1;
+}
+
+bool
+mt_query_is_merged(const MtCollectionQuery *query, int segment)
+{
+	return query->order != NULL && mt_segment_is_merged(list_nth(query->order->segments, segment));
 }
 
 /* ---- parts of a command ---- */
@@ -380,6 +387,42 @@ check_offset(const MtCollectionQuery *query, const MtFilterValue *values)
 				 errmsg("OFFSET must not be negative")));
 }
 
+/* Does the plan already know the value of a condition on one column? */
+static bool
+is_known(List *condition, const MtFilterValue *values)
+{
+	int			value = IsA(condition, IntList) ? mt_condition_leaf(condition).value : -1;
+
+	return value >= 0 && values[value].unknown == NULL;
+}
+
+/*
+ * The query's conditions for the documents of a segment.  Those of a run are
+ * asked for in as few words as there are: a condition on the column that says
+ * which of that run are wanted says that they are of it.
+ */
+static List *
+segment_conditions(const MtCollectionQuery *query, const MtQueryTarget *target, List *segment,
+				   const MtFilterValue *values)
+{
+	List	   *run = mt_segment_run(segment);
+	List	   *conditions = NIL;
+	bool		is_said = false;
+	ListCell   *cell;
+
+	if (run == NIL)
+		return list_concat_copy(query->conditions, mt_segment_conditions(segment));
+	foreach(cell, query->conditions)
+	{
+		List	   *condition = is_known(lfirst(cell), values) ?
+			mt_condition_of_run(lfirst(cell), target->columns, run) : NIL;
+
+		is_said |= condition != NIL;
+		conditions = lappend(conditions, condition != NIL ? condition : lfirst(cell));
+	}
+	return is_said ? conditions : lappend(conditions, run);
+}
+
 MtCommand
 mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, const MtFilterValue *values,
 				 MtQueryProgress progress)
@@ -387,7 +430,7 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	List	   *segment = segment_of(query, progress.segment);
 	bool		is_rest = segment != NIL && mt_segment_is_rest(segment);
 	List	   *conditions = segment != NIL && !is_rest ?
-		list_concat_copy(query->conditions, mt_segment_conditions(segment)) : query->conditions;
+		segment_conditions(query, target, segment, values) : query->conditions;
 	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
 	MtSlice		whole = both_filters(target->options->filter, filter.document);
 	StringInfoData buffer;

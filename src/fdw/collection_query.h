@@ -52,8 +52,9 @@ typedef struct MtCommand
 /* All documents of a table, without order or limit. */
 extern MtCollectionQuery mt_query_empty(Oid relid);
 
-/* How many commands it takes, one after another. */
+/* How many commands it takes, one after another, but that one may be merged with the next. */
 extern int	mt_query_segments(const MtCollectionQuery *query);
+extern bool mt_query_is_merged(const MtCollectionQuery *query, int segment);
 
 typedef struct MtQueryProgress
 {

@@ -29,6 +29,7 @@
 
 #include "base/collection_reader.h"
 #include "base/options.h"
+#include "fdw/collection_merge.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_range.h"
 #include "fdw/collection_row.h"
@@ -52,6 +53,9 @@ typedef struct CollectionScan
 	TupleTableSlot *row_slot;	/* one of them */
 	MemoryContext row_context;
 	MtCollectionReader *reader;
+	MtRunMerge *merge;			/* of two segments; NULL: there are no such */
+	MtCollectionReader *second; /* of the other one of them */
+	bool		is_merging;		/* now */
 	MemoryContext asking;		/* of one command: it and its values */
 	MtQueryProgress progress;	/* of this pass */
 	MtIdRanges *ranges;			/* shared with other processes; NULL: alone */
@@ -61,27 +65,6 @@ typedef struct CollectionScan
 	bool		has_begun;		/* this pass */
 	bool		uses_spare;		/* in this pass */
 } CollectionScan;
-
-/* The tables of a join. */
-static MtJoinSource *
-create_sources(const MtJoin *join, Oid userid)
-{
-	MtJoinSource *sources = palloc0(sizeof(MtJoinSource) * list_length(join->tables));
-	ListCell   *cell;
-
-	foreach(cell, join->tables)
-	{
-		const MtJoinTable *joined = lfirst(cell);
-		Relation	relation = table_open(joined->relid, NoLock);
-		MtTableOptions *table = mt_options_table(joined->relid);
-		int			i = foreach_current_index(cell);
-
-		sources[i] = mt_join_source(i, mt_collection_name(relation, table, userid),
-									mt_collection_columns(relation, table), RelationGetDescr(relation)->natts);
-		table_close(relation, NoLock);
-	}
-	return sources;
-}
 
 /* What is the same for EXPLAIN as for running. */
 static CollectionScan *
@@ -104,7 +87,7 @@ create_scan(ForeignScanState *node)
 	scan->n_columns = RelationGetDescr(relation)->natts;
 	table_close(relation, NoLock);
 	if (scan->query->join != NULL)
-		scan->sources = create_sources(scan->query->join, userid);
+		scan->sources = mt_join_sources(scan->query->join, userid);
 	return scan;
 }
 
@@ -112,18 +95,11 @@ static MtCollectionRow *
 create_row(const CollectionScan *scan)
 {
 	const MtCollectionQuery *query = scan->query;
-	MtCollectionRow *row;
-	int			n_outputs;
 
-	if (query->join == NULL)
-		return mt_collection_row_create(scan->columns, scan->n_columns,
-										mt_plan_attribute_set(query->attributes, scan->n_columns), scan->name);
-	n_outputs = list_length(query->join->outputs);
-	row = mt_collection_row_create(mt_join_columns(query->join, scan->sources), n_outputs,
-								   n_outputs > 0 ? bms_add_range(NULL, 1, n_outputs) : NULL, scan->name);
-	for (int i = 0; i < list_length(query->join->tables); i++)
-		mt_collection_row_set_root(row, scan->sources[i].root, scan->sources[i].name);
-	return row;
+	if (query->join != NULL)
+		return mt_join_row(query->join, scan->sources);
+	return mt_collection_row_create(scan->columns, scan->n_columns,
+									mt_plan_attribute_set(query->attributes, scan->n_columns), scan->name);
 }
 
 void
@@ -132,6 +108,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
 	CollectionScan *scan = create_scan(node);
+	MtReadTime *time;
 
 	node->fdw_state = scan;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -146,9 +123,13 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 											node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 		scan->row_context = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail group", ALLOCSET_SMALL_SIZES);
 	}
-	scan->reader =
-		mt_collection_reader_create(scan->name, scan->options,
-									mt_read_time(scan->options->read_consistency, scan->serverid, estate));
+	time = mt_read_time(scan->options->read_consistency, scan->serverid, estate);
+	scan->reader = mt_collection_reader_create(scan->name, scan->options, time);
+	if (scan->query->order != NULL && mt_order_runs(scan->query->order) > 1)
+	{
+		scan->merge = mt_merge_create(scan->query->order, scan->columns);
+		scan->second = mt_collection_reader_create(scan->name, scan->options, time);
+	}
 	scan->asking = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail command", ALLOCSET_SMALL_SIZES);
 }
 
@@ -260,6 +241,16 @@ next_group(ForeignScanState *node)
 
 /* ---- documents ---- */
 
+/* Ask for the documents of the present part. */
+static void
+ask(ForeignScanState *node, MtCollectionReader *reader)
+{
+	MtCommand	command = command_now(node);
+
+	if (!command.is_empty_set)
+		mt_collection_reader_run(reader, command.document);
+}
+
 /*
  * Ask for the documents of the next range, if several processes share them, else
  * of the next segment; false: there is none.
@@ -268,7 +259,6 @@ static bool
 next_part(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtCommand	command;
 
 	if (scan->is_over)
 		return false;
@@ -280,9 +270,14 @@ next_part(ForeignScanState *node)
 	else if (scan->has_begun && ++scan->progress.segment >= mt_query_segments(scan->query))
 		return false;
 	scan->has_begun = true;
-	command = command_now(node);
-	if (!command.is_empty_set)
-		mt_collection_reader_run(scan->reader, command.document);
+	ask(node, scan->reader);
+	scan->is_merging = mt_query_is_merged(scan->query, scan->progress.segment);
+	if (scan->is_merging)
+	{
+		scan->progress.segment++;
+		ask(node, scan->second);
+		mt_merge_begin(scan->merge, scan->reader, scan->second);
+	}
 	return true;
 }
 
@@ -291,27 +286,38 @@ next_document(ForeignScanState *node, MtSlice *document)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	while (!mt_collection_reader_next(scan->reader, document))
+	while (!(scan->is_merging ? mt_merge_next(scan->merge, document) :
+			 mt_collection_reader_next(scan->reader, document)))
 		if (!next_part(node))
 			return false;
 	scan->progress.n_rows++;
 	return true;
 }
 
+pg_noreturn static void
+refuse_order(const CollectionScan *scan, const char *detail, int column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
+					pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
+			 errdetail(detail, scan->columns[column].name),
+			 errhint("SET mongo_tail.enable_sort = off.")));
+}
+
 /* See collection_order.c. */
 static void
 check_order(CollectionScan *scan, TupleTableSlot *slot)
 {
+	const MtOrder *order = scan->query->order;
 	ListCell   *cell;
 
-	foreach(cell, scan->query->order->never_null)
+	foreach(cell, order->never_null)
 		if (slot->tts_isnull[lfirst_int(cell)])
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
-							pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
-					 errdetail("Column \"%s\" is NULL in one of its rows.", scan->columns[lfirst_int(cell)].name),
-					 errhint("SET mongo_tail.enable_sort = off.")));
+			refuse_order(scan, "Column \"%s\" is NULL in one of its rows.", lfirst_int(cell));
+	if (scan->merge != NULL && mt_merge_is_ambiguous(scan->merge))
+		refuse_order(scan, "Column \"%s\" has one value of two BSON types, and is not the only key.",
+					 linitial_int(linitial(order->keys)));
 }
 
 /* Called in the context of one tuple, which lives as long as the tuple. */
@@ -327,9 +333,19 @@ mt_collection_iterate(ForeignScanState *node)
 	if (!next_document(node, &document))
 		return ExecClearTuple(slot);
 	mt_collection_row_store(scan->row, document, slot);
-	if (scan->query->order != NULL && scan->query->order->never_null != NIL)
+	if (scan->query->order != NULL)
 		check_order(scan, slot);
 	return slot;
+}
+
+static void
+end_readers(CollectionScan *scan)
+{
+	if (scan->reader != NULL)
+		mt_collection_reader_end(scan->reader);
+	if (scan->second != NULL)
+		mt_collection_reader_end(scan->second);
+	scan->is_merging = false;
 }
 
 void
@@ -337,7 +353,7 @@ mt_collection_rescan(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	mt_collection_reader_end(scan->reader);
+	end_readers(scan);
 	memset(&scan->progress, 0, sizeof scan->progress);
 	scan->has_begun = false;
 	scan->uses_spare = false;
@@ -408,8 +424,8 @@ mt_collection_end(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	if (scan != NULL && scan->reader != NULL)
-		mt_collection_reader_end(scan->reader);
+	if (scan != NULL)
+		end_readers(scan);
 	if (scan != NULL && scan->rows != NULL)
 		tuplestore_end(scan->rows);
 }
@@ -455,10 +471,11 @@ explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, E
 	for (; progress.segment < mt_query_segments(scan->query); progress.segment++)
 	{
 		MtCommand	command = mt_query_command(scan->query, &target, values, progress);
+		bool		is_merged = progress.segment > 0 && mt_query_is_merged(scan->query, progress.segment - 1);
 
 		if (command.is_empty_set)
 			continue;
-		ExplainPropertyText(reads ? "Then MongoDB Query" : "MongoDB Query",
+		ExplainPropertyText(!reads ? "MongoDB Query" : is_merged ? "Merged With MongoDB Query" : "Then MongoDB Query",
 							mt_collection_document_text(command.document), es);
 		reads = true;
 	}
@@ -495,6 +512,7 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
 	MtReadCounts counts;
+	MtReadCounts others;
 
 	explain_names(scan, es);
 	if (es->verbose)
@@ -514,6 +532,11 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	{
 		counts = mt_collection_reader_counts(scan->reader);
 		mt_read_counts_add(&counts, &scan->others);
+		if (scan->second != NULL)
+		{
+			others = mt_collection_reader_counts(scan->second);
+			mt_read_counts_add(&counts, &others);
+		}
 		ExplainPropertyUInteger("MongoDB Commands", NULL, counts.commands, es);
 		ExplainPropertyUInteger("MongoDB Batches", NULL, counts.batches, es);
 		ExplainPropertyUInteger("MongoDB Documents", NULL, counts.documents, es);

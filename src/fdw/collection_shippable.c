@@ -55,22 +55,21 @@ is_value(const Shipper *shipper, Node *node)
 		!contain_volatile_functions(node) && !contain_subplans(node);
 }
 
+/* The members of MtLeaf, but for a path below json, and of all runs. */
+static List *
+make_leaf(MtConditionKind kind, int column, int strategy, Oid type, int value, bool exact)
+{
+	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
+
+	return lappend_int(lappend_int(lappend_int(lappend_int(result, value), -1), exact), -1);
+}
+
 /* A leaf in its superset form; can_be_exact: it has the other, too. */
 static List *
 leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, int value, bool can_be_exact)
 {
-	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
-
 	shipper->exact &= can_be_exact;
-	return lappend_int(lappend_int(lappend_int(result, value), -1), false);
-}
-
-List *
-mt_condition_of_column(MtConditionKind kind, int column)
-{
-	List	   *result = list_make4_int((int) kind, column, 0, (int) InvalidOid);
-
-	return lappend_int(lappend_int(lappend_int(result, -1), -1), true);
+	return make_leaf(kind, column, strategy, type, value, false);
 }
 
 MtLeaf
@@ -85,7 +84,40 @@ mt_condition_leaf(List *condition)
 	result.value = list_nth_int(condition, 4);
 	result.path = list_nth_int(condition, 5);
 	result.exact = list_nth_int(condition, 6) != 0;
+	result.run = list_nth_int(condition, 7);
 	return result;
+}
+
+List *
+mt_condition_of_column(MtConditionKind kind, int column)
+{
+	return make_leaf(kind, column, 0, InvalidOid, -1, true);
+}
+
+List *
+mt_condition_run(int column, int run)
+{
+	return make_leaf(MT_CONDITION_RUN, column, run, InvalidOid, -1, true);
+}
+
+/* Comparisons but equality have an arm for each run. */
+List *
+mt_condition_of_run(List *condition, const MtCollectionColumn *columns, List *run)
+{
+	MtLeaf		of = mt_condition_leaf(run);
+	MtLeaf		leaf;
+	List	   *copy;
+
+	if (!IsA(condition, IntList))
+		return NIL;
+	leaf = mt_condition_leaf(condition);
+	if (!leaf.exact || leaf.kind != MT_CONDITION_COMPARE || leaf.column != of.column ||
+		leaf.strategy == BTEqualStrategyNumber ||
+		(columns[leaf.column].class == MT_COMPARE_UUID && leaf.strategy == MT_NOT_EQUAL_STRATEGY))
+		return NIL;
+	copy = list_copy(condition);
+	list_nth_cell(copy, 7)->int_value = of.strategy;
+	return copy;
 }
 
 List *
@@ -98,7 +130,7 @@ mt_condition_exact(List *condition)
 	{
 		List	   *copy = list_copy(condition);
 
-		lfirst_int(list_tail(copy)) = true;
+		list_nth_cell(copy, 6)->int_value = true;
 		return copy;
 	}
 	foreach(cell, (List *) lsecond(condition))

@@ -14,8 +14,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_statistic.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -39,6 +41,8 @@
 #define GROUP_COST_SHARE	0.6
 /* A sort of all documents of which few are sent, of the same. */
 #define SORT_COST_SHARE		0.5
+/* A second run (collection_order.c), in which few documents are. */
+#define RUN_COST_SHARE		0.3
 /* A find that knows its limit leaves no cursor to be closed. */
 #define LIMITED_STARTUP_SHARE 0.9
 /* Fetching a group, in units of cpu_tuple_cost. */
@@ -56,6 +60,7 @@ typedef struct GroupPlan
 /* What is grouped, while it is found out whether it can be. */
 typedef struct Grouper
 {
+	PlannerInfo *root;
 	RelOptInfo *input;
 	MtCollectionRel *known;
 	GroupPlan  *plan;
@@ -176,6 +181,35 @@ compares_alike(const Aggref *aggregate, MtOutputKind kind)
 	return mt_collation_is_c(collation);
 }
 
+/* Zeros this frequent make sums of 0 likely. */
+#define MANY_ZEROS 0.1
+
+/* Do statistics show a value in every row, and not many zeros?  See mt_group_needs(). */
+static bool
+is_full(const Grouper *grouper, Node *argument)
+{
+	VariableStatData variable;
+	AttStatsSlot slot;
+	bool		full = false;
+
+	examine_variable(grouper->root, argument, 0, &variable);
+	if (HeapTupleIsValid(variable.statsTuple))
+	{
+		full = ((Form_pg_statistic) GETSTRUCT(variable.statsTuple))->stanullfrac == 0;
+		if (full && get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_MCV, InvalidOid,
+									 ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+		{
+			/* zero has no bits in any type that is added */
+			for (int i = 0; i < slot.nvalues && i < slot.nnumbers; i++)
+				if (slot.values[i] == (Datum) 0 && slot.numbers[i] > MANY_ZEROS)
+					full = false;
+			free_attstatsslot(&slot);
+		}
+	}
+	ReleaseVariableStats(variable);
+	return full;
+}
+
 static bool
 add_aggregate(Grouper *grouper, Aggref *aggregate)
 {
@@ -196,7 +230,8 @@ add_aggregate(Grouper *grouper, Aggref *aggregate)
 			column = column_of(grouper, argument);
 			if (column < 0)
 				return false;
-			needs = mt_group_needs(&grouper->known->columns[column], (MtOutputKind) kind);
+			needs = mt_group_needs(&grouper->known->columns[column], (MtOutputKind) kind,
+								   aggregate->aggdistinct == NIL && is_full(grouper, argument));
 			if (needs == 0 || !compares_alike(aggregate, (MtOutputKind) kind))
 				return false;
 			if (aggregate->aggdistinct != NIL)
@@ -280,7 +315,7 @@ plan_group(PlannerInfo *root, RelOptInfo *input, PathTarget *target, List *claus
 {
 	GroupPlan  *plan = palloc0(sizeof *plan);
 	MtCollectionRel *known = input->fdw_private;
-	Grouper		grouper = {input, known, plan, palloc0(sizeof(MtGrouping)), 0, 0};
+	Grouper		grouper = {root, input, known, plan, palloc0(sizeof(MtGrouping)), 0, 0};
 
 	plan->query = mt_query_empty(known->relid);
 	if (root->parse->hasTargetSRFs || root->parse->groupingSets != NIL ||
@@ -425,7 +460,8 @@ limited_path(PlannerInfo *root, RelOptInfo *baserel, MtSpecialScan *scan, double
 			rows * baserel->tuples / Max(baserel->rows, 1) * MT_INDEX_FETCH_COST;
 	else
 	{
-		startup += (find.total - find.startup) * SORT_COST_SHARE;
+		startup += (find.total - find.startup) *
+			(SORT_COST_SHARE + RUN_COST_SHARE * (mt_order_runs(scan->order) - 1));
 		total = startup + rows * known->statistics->document_cost;
 	}
 	return (Path *) mt_compat_foreignscan_path(root, baserel, rows, startup, total,

@@ -22,14 +22,17 @@ PLAIN = {
           [Int64(2 ** 62), 1], [Int64(2 ** 63 - 1), 1], [1, 1, -1], [5]],
     "f": [[0.5, 1.5, 2], [0.1, 0.2, 0.3, 1e10], [1, 2, 3], [0.0, -0.0, 0], [1e300, 5e-324], [-1.5, 1.5]],
     "n": [[1, 2, Int64(3)], [0.5, 1.5, 7], [0.1, 0.2], [5, 5.0]],
-    "s": [["a", "b", "c", "A"], ["", "x" * 300, "\u00e9", "z"], [ObjectId("65a1b2c3d4e5f60718293a4b"), ObjectId("0" * 24)]],
+    "s": [["a", "b", "c", "A"], ["", "x" * 300, "\u00e9", "z"], [ObjectId("65a1b2c3d4e5f60718293a4b"), ObjectId("0" * 24)],
+          ["a", "0", "f", "65", ObjectId("65a1b2c3d4e5f60718293a4b"), ObjectId("f" * 24)]],
     "b": [[True, False], [True], [False]],
     "t": [[utc("2024-02-29"), utc("1969-12-31 23:59:59.999"), utc("2024-02-29 12:00")], [utc("2024-02-29"), utc("1900-01-01")]],
-    "u": [[uuid_of for uuid_of in POOLS["u"][:3]]],
+    "u": [POOLS["u"][:3], POOLS["u"][:6]],
 }
-SPICE = [[], [], [], [None], [MISSING], [None, MISSING], [UNDEFINED], [None, UNDEFINED], [MISSING, NAN], [5.5], [5.0],
+SPICE = [[], [], [], [None], [MISSING], [None, MISSING], [None] * 8, [UNDEFINED], [None, UNDEFINED], [MISSING, NAN], [5.5], [5.0],
          [Decimal128("5")], [Decimal128("5.10")], ["a"], [[5]], [[]], [{"y": 5}], [True], [utc("2024-02-29")], POOLS["u"][3:5],
          [ObjectId("65a1b2c3d4e5f60718293a4b")], ["65a1b2c3d4e5f60718293a4b"], ["a\0b"], [Int64(2 ** 53 + 1)], ["ab" * 20], AWKWARD]
+
+
 def make_document(rng, k, palettes):
     document, raw = {"_id": f"id{k}", "k": k}, []
     for name, palette in palettes.items():
@@ -43,8 +46,19 @@ def make_document(rng, k, palettes):
     return with_raw(document, *raw)
 
 
-def make_palette_tables(pg, server, mongo, database, rng):
-    """Tables over small collections, each in both modes of on_mismatch: {name: its columns}."""
+def make_statistics(pg, collection, tables, document):
+    """Let the planner believe that every row has all values of one document."""
+    collection.insert_one(document)
+    for table in tables:
+        pg.execute(f"ANALYZE {table}")
+    collection.delete_many({})
+
+
+def make_palette_tables(pg, server, mongo, database, rng, analyzed=0.0):
+    """Tables over small collections, each in both modes of on_mismatch.
+
+    A part of them, "analyzed", has statistics that promise more than the documents keep.
+    """
     create_types(pg)
     tables = []
     for n in range(COLLECTIONS):
@@ -57,14 +71,18 @@ def make_palette_tables(pg, server, mongo, database, rng):
         palettes["x"] = rng.choice([[{"y": 5}, {"y": 7}], [{"y": 5}, {}, MISSING], [{"y": 5}, [{"y": 5}]], [{"y": 5}, 3]])
         options = {"collation": {"locale": "fr", "strength": 1}} if rng.random() < 0.3 else {}
         mongo[database].create_collection(f"c{n}", **options)
+        names = [f"p{n}_{mode}" for mode in ("null", "error")]
+        for name in names:
+            create_table(pg, server, name, COLUMNS, database, f"c{n}", name.split("_")[1])
+        if rng.random() < analyzed:
+            plain = {name: pools[0][:1] for name, pools in PLAIN.items()}
+            make_statistics(pg, mongo[database][f"c{n}"], names, make_document(rng, 0, plain))
         documents = rng.choice([DOCUMENTS, DOCUMENTS, DOCUMENTS, 1, 0])
         if documents:
             mongo[database][f"c{n}"].insert_many(make_document(rng, k, palettes) for k in range(documents))
         if rng.random() < 0.5:
             mongo[database][f"c{n}"].create_index(rng.choice(list(palettes)))
-        for mode in ("null", "error"):
-            create_table(pg, server, f"p{n}_{mode}", COLUMNS, database, f"c{n}", mode)
-            tables.append(f"p{n}_{mode}")
+        tables += names
     return tables
 
 

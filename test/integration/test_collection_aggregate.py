@@ -13,7 +13,7 @@ from bson import Decimal128, Int64, ObjectId
 from psycopg import errors
 
 from judge import NAN, POOLS, UUIDS, Clauses, create_table, create_types, explain, rows_or_error, undefined, utc, with_raw
-from palettes import MISSING, NAMES, UNDEFINED, columns_of, comparable, make_palette_tables
+from palettes import MISSING, NAMES, UNDEFINED, columns_of, comparable, make_palette_tables, make_statistics
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
 
@@ -36,7 +36,7 @@ def small_collections(pg):
 
 @pytest.fixture
 def palette_tables(pg, server, mongo, fresh_namespace, rng):
-    tables = make_palette_tables(pg, server, mongo, fresh_namespace, rng)
+    tables = make_palette_tables(pg, server, mongo, fresh_namespace, rng, analyzed=0.6)
     yield tables
     for table in tables:
         pg.execute(f"DROP FOREIGN TABLE {table}")
@@ -157,6 +157,55 @@ def test_named(pg, server, mongo, fresh_namespace, case):
         assert {True: '"$group"' in plan and "Answered Locally" not in plan, False: "Answered Locally: true" in plan,
                 None: '"$group"' not in plan}[by_mongodb], plan
     pg.execute("DROP FOREIGN TABLE named")
+
+
+PROVEN = [
+    # type, on_mismatch, the field's values, what is selected, rows or the error, commands if MongoDB answers
+    ("int4", "error", [1, 2, 4], "sum(a)", [(7,)], 1),
+    ("int4", "error", [1, 2, 4], "avg(a), count(a), sum(a)", [(decimal.Decimal("2.3333333333333333"), 3, 7)], 1),
+    ("int4", "error", [1, None, 4, MISSING], "sum(a)", [(5,)], 1),
+    ("int4", "error", [1, None, 4, MISSING], "avg(a), count(a)", [(decimal.Decimal("2.5000000000000000"), 2)], 2),
+    ("int4", "error", [None, MISSING], "sum(a)", [(None,)], 2),
+    ("int4", "error", [None, MISSING], "avg(a), count(a)", [(None, 0)], 2),
+    ("int4", "error", [0, 0, None], "sum(a)", [(0,)], 2),
+    ("int4", "error", [1, -1, 0], "sum(a), avg(a), count(a)", [(0, decimal.Decimal("0E-20"), 3)], 2),
+    ("int4", "error", [], "sum(a), avg(a), count(a)", [(None, None, 0)], 1),
+    ("int4", "error", [1, "x"], "sum(a)", "22018", None),
+    ("int4", "error", [1, "x"], "avg(a)", "22018", None),
+    ("int4", "error", [1, [2]], "count(a)", "22018", None),
+    ("int4", "error", [0, 0, utc("2024-02-29")], "count(a)", "22018", None),
+    ("int4", "error", [1, 2.0], "avg(a)", [(decimal.Decimal("1.5000000000000000"),)], None),
+    ("int4", "null", [1, "x", None], "avg(a), count(a), sum(a)", [(decimal.Decimal("1.00000000000000000000"), 1, 1)], None),
+    ("int4", "null", [0, None], "sum(a)", [(0,)], 1),
+    ("int4", "null", [None, MISSING], "sum(a), avg(a)", [(None, None)], 2),
+    ("int4", "null", [None, MISSING], "sum(a)", [(None,)], 1),
+    ("int8", "null", [Int64(2), "x"], "sum(a)", [(decimal.Decimal(2),)], None),
+    ("int8", "null", [Int64(2), "x"], "avg(a)", [(decimal.Decimal("2.0000000000000000"),)], None),
+    ("float8", "error", [0.5, 1.5, 2], "sum(a), avg(a), count(a)", [(4.0, 4 / 3, 3)], 1),
+    ("float8", "error", [0.5, None], "avg(a)", [(0.5,)], 2),
+    ("float8", "error", [0.5, -0.5], "sum(a)", [(0.0,)], 2),
+    ("float8", "error", [0.5, True], "avg(a)", "22018", None),
+    ("float8", "error", [NAN, 0.5], "avg(a)", [(NAN,)], None),
+    ("float8", "error", [0.5, Decimal128("1.5")], "avg(a)", [(1.0,)], None),
+]
+
+
+@pytest.mark.parametrize("case", PROVEN, ids=[f"{c[0]} {c[1]} {c[3]} {n}" for n, c in enumerate(PROVEN)])
+def test_statistics_are_no_proof(pg, server, mongo, fresh_namespace, case):
+    """Where statistics show no NULL less is asked for, and that there is none is proven, or asked again."""
+    kind, mode, values, selected, expected, commands = case
+    pg.execute("DROP FOREIGN TABLE IF EXISTS believed")
+    create_table(pg, server, "believed", f"_id integer, a {kind}", fresh_namespace, "t", mode)
+    make_statistics(pg, mongo[fresh_namespace].t, ["believed"], {"_id": 0, "a": 1})
+    if values:
+        mongo[fresh_namespace].t.insert_many({"_id": n} if v == MISSING else {"_id": n, "a": v} for n, v in enumerate(values))
+    query = f"SELECT {selected} FROM believed"
+    assert comparable(rows_or_error(pg, query)) == comparable(expected)
+    if isinstance(expected, list):
+        plan = explain(pg, query, options="ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF")
+        assert ("Answered Locally: true" if commands is None else f"MongoDB Commands: {commands}") in plan, plan
+        assert commands is None or "Answered Locally" not in plan
+    pg.execute("DROP FOREIGN TABLE believed")
 
 
 def test_average_of_many_zeros(pg, server, mongo, fresh_namespace):
