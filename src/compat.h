@@ -156,6 +156,28 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 #define mt_compat_pathkey_ascends(key) ((key)->pk_strategy == BTLessStrategyNumber)
 #endif
 
+/* The members of an equivalence class that are of a relation, and perhaps some of
+ * others: those of partitions and other children are kept apart since 18. */
+#if PG_VERSION_NUM >= 180000
+#include "nodes/pathnodes.h"
+#include "optimizer/paths.h"
+
+static inline List *
+mt_compat_class_members(EquivalenceClass *class, Relids relids)
+{
+	EquivalenceMemberIterator iterator;
+	EquivalenceMember *member;
+	List	   *members = NIL;
+
+	setup_eclass_member_iterator(&iterator, class, relids);
+	while ((member = eclass_member_iterator_next(&iterator)) != NULL)
+		members = lappend(members, member);
+	return members;
+}
+#else
+#define mt_compat_class_members(class, relids) ((class)->ec_members)
+#endif
+
 /* The base relations that a foreign scan stands for, outer joins left out. */
 #if PG_VERSION_NUM >= 160000
 #define mt_compat_base_relids(plan) ((plan)->fs_base_relids)

@@ -144,7 +144,7 @@ column_of(const Orderer *orderer, PathKey *pathkey)
 
 	if (class->ec_has_volatile)
 		return NULL;
-	foreach(cell, class->ec_members)
+	foreach(cell, mt_compat_class_members(class, orderer->baserel->relids))
 	{
 		Node	   *node = (Node *) ((EquivalenceMember *) lfirst(cell))->em_expr;
 		Var		   *var;
