@@ -111,6 +111,18 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, private)
 #endif
 
+/* A path of a join, which needs no local one beside it: the same. */
+#if PG_VERSION_NUM >= 180000
+#define mt_compat_join_path(root, rel, rows, startup, total, restrictlist, private) \
+	create_foreign_join_path(root, rel, NULL, rows, 0, startup, total, NIL, NULL, NULL, restrictlist, private)
+#elif PG_VERSION_NUM >= 170000
+#define mt_compat_join_path(root, rel, rows, startup, total, restrictlist, private) \
+	create_foreign_join_path(root, rel, NULL, rows, startup, total, NIL, NULL, NULL, restrictlist, private)
+#else
+#define mt_compat_join_path(root, rel, rows, startup, total, restrictlist, private) \
+	create_foreign_join_path(root, rel, NULL, rows, startup, total, NIL, NULL, NULL, private)
+#endif
+
 /* A path of an upper relation: the same. */
 #if PG_VERSION_NUM >= 180000
 #define mt_compat_upper_path(root, rel, target, rows, startup, total, keys, outer, private) \
@@ -142,6 +154,28 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 #else
 #include "access/stratnum.h"
 #define mt_compat_pathkey_ascends(key) ((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
+/* The members of an equivalence class that are of a relation, and perhaps some of
+ * others: those of partitions and other children are kept apart since 18. */
+#if PG_VERSION_NUM >= 180000
+#include "nodes/pathnodes.h"
+#include "optimizer/paths.h"
+
+static inline List *
+mt_compat_class_members(EquivalenceClass *class, Relids relids)
+{
+	EquivalenceMemberIterator iterator;
+	EquivalenceMember *member;
+	List	   *members = NIL;
+
+	setup_eclass_member_iterator(&iterator, class, relids);
+	while ((member = eclass_member_iterator_next(&iterator)) != NULL)
+		members = lappend(members, member);
+	return members;
+}
+#else
+#define mt_compat_class_members(class, relids) ((class)->ec_members)
 #endif
 
 /* The base relations that a foreign scan stands for, outer joins left out. */

@@ -144,7 +144,7 @@ read_preference_name(MtReadPreference preference)
 /*
  * What is left of statement_timeout, 0 when there is none: MongoDB stops then by
  * itself, should nobody be able to tell it.  A little more is given, so that it
- * is PostgreSQL that says why.
+ * is PostgreSQL that says why.  MongoDB takes an int32.
  *
  * A cursor that is fetched from has the timeout anew with every FETCH, but what
  * MongoDB gets is for all of them; so it gets none.
@@ -158,7 +158,7 @@ time_left_ms(void)
 		(ActivePortal != NULL && ActivePortal->name[0] != '\0'))
 		return 0;
 	end = get_timeout_finish_time(STATEMENT_TIMEOUT);
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end) + GRACE_MS;
+	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end), PG_INT32_MAX - GRACE_MS) + GRACE_MS;
 }
 
 /*

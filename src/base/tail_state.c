@@ -302,6 +302,9 @@ mt_tail_wake_readers(MtTailSlot *slot)
 	ConditionVariableSignal(&slot->news);
 }
 
+/* How long a sleeper sleeps at most before it looks again; a latch counts in int. */
+#define LONGEST_SLEEP_MS	10000
+
 /*
  * Waking is a chain: the tailer signals one sleeper and each sleeper that
  * finds news signals the next before it goes to work.  Who is signalled and
@@ -323,7 +326,7 @@ mt_tail_wait_news(MtTailSlot *slot, uint64 seen, TimestampTz deadline)
 	{
 		for (;;)
 		{
-			long		left_ms = 10 * 1000;
+			long		left_ms = LONGEST_SLEEP_MS;
 
 			news = pg_atomic_read_u64(&slot->news_count) != seen;
 			if (news)
@@ -334,7 +337,7 @@ mt_tail_wait_news(MtTailSlot *slot, uint64 seen, TimestampTz deadline)
 				if (left_ms <= 0)
 					break;
 			}
-			ConditionVariableTimedSleep(&slot->news, left_ms, mt_wait_event(MT_WAIT_CHANGES));
+			ConditionVariableTimedSleep(&slot->news, Min(left_ms, LONGEST_SLEEP_MS), mt_wait_event(MT_WAIT_CHANGES));
 		}
 	}
 	PG_FINALLY();

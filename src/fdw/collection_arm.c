@@ -63,10 +63,12 @@ mt_put_array_test(StringInfo buffer, const char *path, bool wanted)
 }
 
 char *
-mt_next_parent(const char *path, const char **dot)
+mt_next_parent(const MtCollectionColumn *column, const char **dot)
 {
-	*dot = strchr(*dot == NULL ? path : *dot + 1, '.');
-	return *dot == NULL ? NULL : pnstrdup(path, *dot - path);
+	if (*dot == NULL && column->root_len > 0)
+		*dot = column->path + column->root_len;
+	*dot = strchr(*dot == NULL ? column->path : *dot + 1, '.');
+	return *dot == NULL ? NULL : pnstrdup(column->path, *dot - column->path);
 }
 
 /* The path leads through no array. */
@@ -76,7 +78,7 @@ put_no_arrays_above(StringInfo buffer, const MtCollectionColumn *column)
 	const char *dot = NULL;
 	char	   *parent;
 
-	while ((parent = mt_next_parent(column->path, &dot)) != NULL)
+	while ((parent = mt_next_parent(column, &dot)) != NULL)
 		mt_put_array_test(buffer, parent, false);
 }
 
@@ -396,7 +398,7 @@ put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionCol
 
 	put_null_arm(buffer, n++, column, MT_BSON_NULL, exact);
 	put_null_arm(buffer, n++, column, MT_BSON_UNDEFINED, exact);
-	while ((parent = mt_next_parent(column->path, &dot)) != NULL)
+	while ((parent = mt_next_parent(column, &dot)) != NULL)
 	{
 		int			element = mt_build_begin_indexed(buffer, n++);
 
@@ -404,6 +406,14 @@ put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionCol
 		mt_build_end(buffer, element);
 	}
 	mt_build_end(buffer, list);
+}
+
+MtSent
+mt_put_no_array_at(StringInfo buffer, const MtCollectionColumn *column)
+{
+	mt_put_array_test(buffer, column->path, false);
+	put_no_arrays_above(buffer, column);
+	return MT_SENT;
 }
 
 MtSent

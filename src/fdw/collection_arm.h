@@ -104,6 +104,14 @@ extern bool mt_column_has_typed_form(const MtCollectionColumn *column);
 /* Those documents.  Of a column without that form the guards do not suffice. */
 extern void mt_typed_arms(const MtCollectionColumn *column, MtArms *arms);
 
+/*
+ * How many runs the column's values are of: sets in which MongoDB and SQL have
+ * the values in one order, though not of one run beside another.  And the
+ * documents of one.
+ */
+extern int	mt_column_runs(const MtCollectionColumn *column);
+extern void mt_run_arm(const MtCollectionColumn *column, int run, MtArms *arms);
+
 /* json and jsonb: the typed form is whatever is not null */
 extern bool mt_column_reads_everything(const MtCollectionColumn *column);
 
@@ -163,6 +171,9 @@ extern MtSent mt_put_arms(StringInfo buffer, const MtCollectionColumn *column, c
 extern MtSent mt_put_null(StringInfo buffer, const MtCollectionColumn *column, bool exact);
 extern MtSent mt_put_not_null(StringInfo buffer, const MtCollectionColumn *column, bool exact);
 
+/* No array, and below none. */
+extern MtSent mt_put_no_array_at(StringInfo buffer, const MtCollectionColumn *column);
+
 /* Not null, as a superset. */
 extern MtSent mt_put_perhaps_not_null(StringInfo buffer, const MtCollectionColumn *column);
 
@@ -170,8 +181,9 @@ extern MtSent mt_put_perhaps_not_null(StringInfo buffer, const MtCollectionColum
 extern void mt_put_array_test(StringInfo buffer, const char *path, bool wanted);
 extern void mt_put_no_array(StringInfo buffer);
 
-/* The next longer part of a dotted path that is not all of it; NULL: there is none. */
-extern char *mt_next_parent(const char *path, const char **dot);
+/* The next longer part of a column's path that leads into the document, and is
+ * not all of it; NULL: there is none. */
+extern char *mt_next_parent(const MtCollectionColumn *column, const char **dot);
 
 /* An operator's element: what the guard's expression says of a field, by its path with $. */
 extern void mt_put_guard_expression(StringInfo buffer, const char *path, const MtGuard *guard);

@@ -123,6 +123,13 @@ put_comparison(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf
 	}
 	else
 		mt_comparison_arms(column, leaf->type, value, leaf->strategy, leaf->exact, &arms);
+	if (leaf->run >= 0)
+	{
+		if (leaf->run >= arms.n)
+			return MT_NEVER;
+		arms.arms[0] = arms.arms[leaf->run];
+		arms.n = 1;
+	}
 	return put_arms(buffer, column, leaf, &arms);
 }
 
@@ -286,6 +293,15 @@ put_elements(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *
 }
 
 static MtSent
+put_run(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf)
+{
+	MtArms		arms;
+
+	mt_run_arm(column, leaf->strategy, &arms);
+	return mt_put_arms(buffer, column, &arms, true);
+}
+
+static MtSent
 put_json(Deparser *deparser, const MtCollectionColumn *column, const MtLeaf *leaf)
 {
 	MtJsonClause clause = {.test = leaf->strategy % 256, .type = leaf->type, .strategy = leaf->strategy / 256};
@@ -320,8 +336,12 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 		leaf->kind == MT_CONDITION_JSON;
 	if (leaf->kind == MT_CONDITION_NOT_NULL)
 		return put_not_null(buffer, column, leaf);
+	if (leaf->kind == MT_CONDITION_NO_ARRAY)
+		return mt_put_no_array_at(buffer, column);
 	if (leaf->kind == MT_CONDITION_NULL)
 		return put_null(buffer, column, leaf);
+	if (leaf->kind == MT_CONDITION_RUN)
+		return put_run(buffer, column, leaf);
 	if (leaf->kind == MT_CONDITION_JSON)
 		return put_json(deparser, column, leaf);
 	value = &deparser->values[leaf->value];

@@ -430,7 +430,7 @@ express_null_by_value(StringInfo buffer, const MtCollectionColumn *column)
 
 	express_types(buffer, path, null_types);
 	mt_build_end(buffer, term);
-	while ((parent = mt_next_parent(column->path, &dot)) != NULL)
+	while ((parent = mt_next_parent(column, &dot)) != NULL)
 	{
 		term = begin_term(&either);
 		mt_build_text(buffer, "$isArray", psprintf("$%s", parent));
@@ -495,7 +495,8 @@ mt_condition_has_expression(const MtCollectionColumn *columns, List *condition)
 	if (IsA(condition, IntList))
 	{
 		leaf = mt_condition_leaf(condition);
-		return !columns[leaf.column].is_whole && !columns[leaf.column].has_index;
+		return leaf.kind <= MT_CONDITION_NOT_NULL && !columns[leaf.column].is_whole &&
+			!columns[leaf.column].has_index;
 	}
 	foreach(cell, (List *) lsecond(condition))
 		if (!mt_condition_has_expression(columns, lfirst(cell)))

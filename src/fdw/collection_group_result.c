@@ -207,9 +207,11 @@ read_result(MtGroupReader *reader, MtSlice document)
 {
 	MtWalk		walk;
 	MtElement	element;
-	MtWalkResult result = MT_WALK_CORRUPT;
-	MtGroupVerdict verdict = mt_walk_begin(&walk, document) ? MT_GROUP_GOOD : MT_GROUP_ODD;
+	MtWalkResult result = MT_WALK_END;
+	MtGroupVerdict verdict = MT_GROUP_GOOD;
 
+	if (!mt_walk_begin(&walk, document))
+		return MT_GROUP_ODD;
 	for (int i = 0; i < reader->n_arguments; i++)
 		memset(&reader->arguments[i].facts, 0, sizeof(Facts));
 	for (int i = 0; i < reader->n_keys; i++)

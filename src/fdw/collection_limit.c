@@ -13,6 +13,8 @@
 
 /* A sort of all documents of which few are sent, of what it costs to send them all. */
 #define SORT_COST_SHARE		0.5
+/* A second run (collection_order.c), in which few documents are. */
+#define RUN_COST_SHARE		0.3
 /* A find that knows its limit leaves no cursor to be closed. */
 #define LIMITED_STARTUP_SHARE 0.9
 
@@ -51,7 +53,8 @@ limited_path(PlannerInfo *root, RelOptInfo *baserel, MtSpecialScan *scan, double
 			rows * baserel->tuples / Max(baserel->rows, 1) * MT_INDEX_FETCH_COST;
 	else
 	{
-		startup += (find.total - find.startup) * SORT_COST_SHARE;
+		startup += (find.total - find.startup) *
+			(SORT_COST_SHARE + RUN_COST_SHARE * (mt_order_runs(scan->order) - 1));
 		total = startup + rows * known->statistics->document_cost;
 	}
 	return (Path *) mt_compat_foreignscan_path(root, baserel, rows, startup, total,

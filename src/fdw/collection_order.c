@@ -16,12 +16,22 @@
  * are ten values.  Which documents are which is said by exact conditions; where
  * there are none, there is no order.
  *
+ * In text an ObjectId is its digits, which stand among the strings; MongoDB
+ * sorts all ObjectIds behind them.  Each of the two, a run, is sorted alike, so
+ * there is a find of each, and they are merged here.  One is almost always
+ * empty, which by an index costs a look at one key.  Likewise the two subtypes
+ * of a uuid.  Strings must be compared by their bytes: collation C here, the
+ * simple one there.
+ *
  * Keys after the first cannot be taken apart.  They are known to be no NULL by
  * the query's own conditions, or are _id, of which at most one document can
- * make a NULL; should it, the scan says so instead of giving a wrong order.
+ * make a NULL; should it, the scan says so instead of giving a wrong order.  So
+ * it does where two runs have the same value, and a further key would decide.
  *
- * Strings are left out: an ObjectId reads as its digits, and would have to
- * stand among them.
+ * Left out are numeric, in which a double is its shortest digits, and so less
+ * than a decimal that MongoDB finds less than it; columns of which nothing says
+ * what converts (real, numeric(p, s), timestamps of a precision); char(n),
+ * to which spaces at the end mean nothing; and enums, whose order is another.
  */
 #include "postgres.h"
 
@@ -32,8 +42,10 @@
 #include "utils/float.h"
 #include "utils/lsyscache.h"
 
+#include "base/collation.h"
 #include "base/collection_facts.h"
 #include "compat.h"
+#include "fdw/collection_arm.h"
 #include "fdw/collection_order.h"
 #include "fdw/collection_shippable.h"
 
@@ -55,9 +67,15 @@ mt_order_from_list(List *list)
 }
 
 static List *
+make_segment(int first_key, bool is_rest, bool is_merged, List *conditions)
+{
+	return list_make2(list_make3_int(first_key, is_rest, is_merged), conditions);
+}
+
+static List *
 segment(int first_key, List *condition)
 {
-	return list_make2(list_make2_int(first_key, false), condition != NIL ? list_make1(condition) : NIL);
+	return make_segment(first_key, false, false, condition != NIL ? list_make1(condition) : NIL);
 }
 
 bool
@@ -72,10 +90,37 @@ mt_segment_first_key(List *segment)
 	return linitial_int((List *) linitial(segment));
 }
 
+bool
+mt_segment_is_merged(List *segment)
+{
+	return lthird_int((List *) linitial(segment)) != 0;
+}
+
 List *
 mt_segment_conditions(List *segment)
 {
 	return lsecond(segment);
+}
+
+List *
+mt_segment_run(List *segment)
+{
+	List	   *conditions = mt_segment_conditions(segment);
+
+	if (mt_segment_is_rest(segment) || list_length(conditions) != 1 || !IsA(linitial(conditions), IntList))
+		return NIL;
+	return mt_condition_leaf(linitial(conditions)).kind == MT_CONDITION_RUN ? linitial(conditions) : NIL;
+}
+
+int
+mt_order_runs(const MtOrder *order)
+{
+	ListCell   *cell;
+
+	foreach(cell, order->segments)
+		if (mt_segment_is_merged(lfirst(cell)))
+			return 2;
+	return 1;
 }
 
 /* ---- keys ---- */
@@ -99,10 +144,15 @@ column_of(const Orderer *orderer, PathKey *pathkey)
 
 	if (class->ec_has_volatile)
 		return NULL;
-	foreach(cell, class->ec_members)
+	foreach(cell, mt_compat_class_members(class, orderer->baserel->relids))
 	{
-		Var		   *var = (Var *) ((EquivalenceMember *) lfirst(cell))->em_expr;
+		Node	   *node = (Node *) ((EquivalenceMember *) lfirst(cell))->em_expr;
+		Var		   *var;
 
+		/* a varchar is sorted as text, and text by another collation than its own */
+		while (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		var = (Var *) node;
 		if (IsA(var, Var) && var->varno == (int) orderer->baserel->relid && var->varattno > 0 && var->varlevelsup == 0)
 			return var;
 	}
@@ -127,6 +177,10 @@ sorts_alike(const MtCollectionColumn *column, PathKey *pathkey)
 			return true;
 		case MT_COMPARE_FLOAT:
 			return column->type == FLOAT8OID;
+		case MT_COMPARE_UUID:
+			return true;
+		case MT_COMPARE_TEXT:
+			return mt_column_has_typed_form(column) && mt_collation_is_c(pathkey->pk_eclass->ec_collation);
 		default:
 			return false;
 	}
@@ -182,7 +236,7 @@ add_key(Orderer *orderer, PathKey *pathkey)
 			return false;
 		order->never_null = lappend_int(order->never_null, var->varattno - 1);
 	}
-	if (!is_first && column->class == MT_COMPARE_FLOAT)
+	if (!is_first && (column->class == MT_COMPARE_FLOAT || mt_column_runs(column) > 1))
 		return false;
 	order->keys = lappend(order->keys, list_make2_int(var->varattno - 1, !mt_compat_pathkey_ascends(pathkey)));
 	return true;
@@ -223,13 +277,31 @@ ship_nan_test(const Orderer *orderer, Var *var, Oid family, int strategy)
 	return ship(orderer, make_opclause(operator, BOOLOID, false, (Expr *) var, (Expr *) nan, InvalidOid, InvalidOid));
 }
 
+/* One segment for each run, merged. */
+static List *
+run_segments(int column, int n_runs)
+{
+	List	   *segments = NIL;
+
+	for (int run = 0; run < n_runs; run++)
+		segments = lappend(segments,
+						   make_segment(0, false, run < n_runs - 1, list_make1(mt_condition_run(column, run))));
+	return segments;
+}
+
 /* What is not NULL, in order. */
 static bool
 value_segments(const Orderer *orderer, Var *var, PathKey *pathkey, bool needs_condition, List **segments)
 {
+	int			n_runs = mt_column_runs(&orderer->columns[var->varattno - 1]);
 	List	   *values;
 	List	   *nan;
 
+	if (n_runs > 1)
+	{
+		*segments = run_segments(var->varattno - 1, n_runs);
+		return true;
+	}
 	if (orderer->columns[var->varattno - 1].class != MT_COMPARE_FLOAT)
 	{
 		values = needs_condition ? ship_null_test(orderer, var, IS_NOT_NULL) : NIL;
@@ -258,7 +330,7 @@ rest_segment(const MtOrder *order)
 
 	foreach(cell, order->segments)
 		others = list_concat(others, mt_segment_conditions(lfirst(cell)));
-	return list_make2(list_make2_int(list_length(order->keys), true), others);
+	return make_segment(list_length(order->keys), true, false, others);
 }
 
 static bool
@@ -297,6 +369,13 @@ mt_order_plan(PlannerInfo *root, RelOptInfo *baserel, const MtCollectionColumn *
 	return order->keys != NIL && add_segments(&orderer, linitial(pathkeys)) ? order : NULL;
 }
 
+/* Does the index's order of the column's values depend on a collation that it has? */
+static bool
+is_collated(const MtCollectionIndex *index, const MtCollectionColumn *column)
+{
+	return index->has_collation && column->class == MT_COMPARE_TEXT;
+}
+
 bool
 mt_order_has_index(const MtOrder *order, const MtCollectionColumn *columns, List *indexes)
 {
@@ -313,14 +392,15 @@ mt_order_has_index(const MtOrder *order, const MtCollectionColumn *columns, List
 		foreach(key, order->keys)
 		{
 			const MtIndexField *field = &index->fields[i];
+			const MtCollectionColumn *column = &columns[linitial_int((List *) lfirst(key))];
 			bool		descends = lsecond_int((List *) lfirst(key)) != 0;
 
 			if (!fits)
 				break;
 			if (i == 0)
 				turned = descends != field->descends;
-			fits = !field->is_hashed && (descends != field->descends) == turned &&
-				strcmp(field->path, columns[linitial_int((List *) lfirst(key))].path) == 0;
+			fits = !field->is_hashed && (descends != field->descends) == turned && !is_collated(index, column) &&
+				strcmp(field->path, column->path) == 0;
 			i++;
 		}
 		if (fits)

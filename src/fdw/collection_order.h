@@ -26,12 +26,20 @@ extern MtOrder *mt_order_from_list(List *list);
 
 /*
  * Of a segment: which documents, of those of the query, by conditions that all
- * hold, or (is_rest) of which none holds; and the first of the keys by which
- * they are sorted (those before it are the same for all).
+ * hold, or (is_rest) of which none holds; the first of the keys by which they
+ * are sorted (those before it are the same for all); and whether it is merged
+ * with the segment after it (collection_merge.h).
  */
 extern List *mt_segment_conditions(List *segment);
 extern bool mt_segment_is_rest(List *segment);
 extern int	mt_segment_first_key(List *segment);
+extern bool mt_segment_is_merged(List *segment);
+
+/* Of a segment that is a run, the condition that says so, else NIL. */
+extern List *mt_segment_run(List *segment);
+
+/* How many of the segments are of values, all of which the first rows may need. */
+extern int	mt_order_runs(const MtOrder *order);
 
 /*
  * How to read the table's documents in this order, NULL when MongoDB cannot.

@@ -15,6 +15,7 @@
 
 #include "fdw/bson_build.h"
 #include "fdw/collection_query.h"
+#include "fdw/collection_shippable.h"
 
 List *
 mt_query_to_list(const MtCollectionQuery *query)
@@ -23,7 +24,8 @@ mt_query_to_list(const MtCollectionQuery *query)
 
 	list = lappend(list, query->grouping != NULL ? mt_grouping_to_list(query->grouping) : NIL);
 	list = lappend(list, query->order != NULL ? mt_order_to_list(query->order) : NIL);
-	return lappend(list, list_make4_int(query->limit, query->offset, query->skips, query->projects));
+	list = lappend(list, list_make4_int(query->limit, query->offset, query->skips, query->projects));
+	return lappend(list, query->join != NULL ? mt_join_to_list(query->join) : NIL);
 }
 
 MtCollectionQuery *
@@ -39,6 +41,8 @@ mt_query_from_list(List *list)
 		query->grouping = mt_grouping_from_list(lfourth(list));
 	if (list_nth(list, 4) != NIL)
 		query->order = mt_order_from_list(list_nth(list, 4));
+	if (list_nth(list, 6) != NIL)
+		query->join = mt_join_from_list(list_nth(list, 6));
 	query->limit = linitial_int(numbers);
 	query->offset = lsecond_int(numbers);
 	query->skips = lthird_int(numbers) != 0;
@@ -58,6 +62,12 @@ int
 mt_query_segments(const MtCollectionQuery *query)
 {
 	return query->order != NULL ? list_length(query->order->segments) : 1;
+}
+
+bool
+mt_query_is_merged(const MtCollectionQuery *query, int segment)
+{
+	return query->order != NULL && mt_segment_is_merged(list_nth(query->order->segments, segment));
 }
 
 /* ---- parts of a command ---- */
@@ -296,14 +306,15 @@ build_find_stages(StringInfo buffer, int *n, const MtCollectionQuery *query, con
 		STAGE(buffer, n, (build_projection(buffer, "$project", query, target), true));
 }
 
-/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]}; does it compare strings? */
+/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]}; false: no
+ * document can come of it.  *compares_text is set when it does. */
 static bool
 build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
-				const MtFilterValue *values, MtQueryProgress progress)
+				const MtFilterValue *values, MtQueryProgress progress, bool *compares_text)
 {
-	bool		compares_text = false;
 	int			n = 0;
 	int			pipeline;
+	bool		has_documents = true;
 
 	mt_build_text(buffer, "aggregate", target->name->collection);
 	pipeline = mt_build_begin_named(buffer, MT_BSON_ARRAY, "pipeline");
@@ -315,11 +326,13 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 	if (!is_empty_document(filter))
 		STAGE(buffer, &n, (mt_build_document(buffer, "$match", filter), true));
 	if (query->grouping != NULL)
-		compares_text = mt_group_build(buffer, &n, query->grouping, target->columns, values, progress.is_precise);
+		*compares_text |= mt_group_build(buffer, &n, query->grouping, target->columns, values, progress.is_precise);
+	else if (query->join != NULL)
+		has_documents = mt_join_build(buffer, &n, query->join, target->sources, values, query->projects);
 	else
 		build_find_stages(buffer, &n, query, target, values, progress);
 	mt_build_end(buffer, pipeline);
-	return compares_text;
+	return has_documents;
 }
 
 /* {"min": ..., "max": ..., "hint": {_id: 1}} */
@@ -375,6 +388,42 @@ check_offset(const MtCollectionQuery *query, const MtFilterValue *values)
 				 errmsg("OFFSET must not be negative")));
 }
 
+/* Does the plan already know the value of a condition on one column? */
+static bool
+is_known(List *condition, const MtFilterValue *values)
+{
+	int			value = IsA(condition, IntList) ? mt_condition_leaf(condition).value : -1;
+
+	return value >= 0 && values[value].unknown == NULL;
+}
+
+/*
+ * The query's conditions for the documents of a segment.  Those of a run are
+ * asked for in as few words as there are: a condition on the column that says
+ * which of that run are wanted says that they are of it.
+ */
+static List *
+segment_conditions(const MtCollectionQuery *query, const MtQueryTarget *target, List *segment,
+				   const MtFilterValue *values)
+{
+	List	   *run = mt_segment_run(segment);
+	List	   *conditions = NIL;
+	bool		is_said = false;
+	ListCell   *cell;
+
+	if (run == NIL)
+		return list_concat_copy(query->conditions, mt_segment_conditions(segment));
+	foreach(cell, query->conditions)
+	{
+		List	   *condition = is_known(lfirst(cell), values) ?
+			mt_condition_of_run(lfirst(cell), target->columns, run) : NIL;
+
+		is_said |= condition != NIL;
+		conditions = lappend(conditions, condition != NIL ? condition : lfirst(cell));
+	}
+	return is_said ? conditions : lappend(conditions, run);
+}
+
 MtCommand
 mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, const MtFilterValue *values,
 				 MtQueryProgress progress)
@@ -382,7 +431,7 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	List	   *segment = segment_of(query, progress.segment);
 	bool		is_rest = segment != NIL && mt_segment_is_rest(segment);
 	List	   *conditions = segment != NIL && !is_rest ?
-		list_concat_copy(query->conditions, mt_segment_conditions(segment)) : query->conditions;
+		segment_conditions(query, target, segment, values) : query->conditions;
 	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
 	MtSlice		whole = both_filters(target->options->filter, filter.document);
 	bool		compares_text = filter.compares_text;
@@ -397,14 +446,14 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	check_offset(query, values);
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
-	if (query->grouping != NULL || target->options->pipeline.data != NULL)
-		compares_text |= build_aggregate(&buffer, query, target, whole, values, progress);
+	command.is_empty_set = filter.is_empty_set;
+	if (query->grouping != NULL || query->join != NULL || target->options->pipeline.data != NULL)
+		command.is_empty_set |= !build_aggregate(&buffer, query, target, whole, values, progress, &compares_text);
 	else
 		build_find(&buffer, query, target, whole, values, progress);
-	if (compares_text)
+	if (compares_text || query->join != NULL)
 		build_simple_collation(&buffer);
 	mt_build_end(&buffer, document);
 	command.document = document_in(&buffer);
-	command.is_empty_set = filter.is_empty_set;
 	return command;
 }

@@ -29,6 +29,7 @@
 
 #include "base/collection_reader.h"
 #include "base/options.h"
+#include "fdw/collection_merge.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_range.h"
 #include "fdw/collection_row.h"
@@ -41,6 +42,8 @@ typedef struct CollectionScan
 	Oid			serverid;
 	MtCollectionName *name;
 	MtCollectionColumn *columns;
+	int			n_columns;
+	MtJoinSource *sources;		/* NULL: no join */
 	MtCollectionQuery *query;
 	List	   *values;			/* of ExprState */
 	MtReadOptions *options;
@@ -50,6 +53,9 @@ typedef struct CollectionScan
 	TupleTableSlot *row_slot;	/* one of them */
 	MemoryContext row_context;
 	MtCollectionReader *reader;
+	MtRunMerge *merge;			/* of two segments; NULL: there are no such */
+	MtCollectionReader *second; /* of the other one of them */
+	bool		is_merging;		/* now */
 	MemoryContext asking;		/* of one command: it and its values */
 	MtQueryProgress progress;	/* of this pass */
 	MtIdRanges *ranges;			/* shared with other processes; NULL: alone */
@@ -62,23 +68,38 @@ typedef struct CollectionScan
 
 /* What is the same for EXPLAIN as for running. */
 static CollectionScan *
-create_scan(ForeignScanState *node, int *n_attributes)
+create_scan(ForeignScanState *node)
 {
 	CollectionScan *scan = palloc0(sizeof *scan);
 	Oid			userid = mt_compat_check_as_user(node);
 	Relation	relation;
 	MtTableOptions *table;
 
+	if (!OidIsValid(userid))
+		userid = GetUserId();
 	scan->query = mt_collection_plan_query((ForeignScan *) node->ss.ps.plan);
 	relation = table_open(scan->query->relid, NoLock);
 	table = mt_options_table(scan->query->relid);
 	scan->serverid = table->serverid;
 	scan->options = mt_options_read(table);
-	scan->name = mt_collection_name(relation, table, OidIsValid(userid) ? userid : GetUserId());
+	scan->name = mt_collection_name(relation, table, userid);
 	scan->columns = mt_collection_columns(relation, table);
-	*n_attributes = RelationGetDescr(relation)->natts;
+	scan->n_columns = RelationGetDescr(relation)->natts;
 	table_close(relation, NoLock);
+	if (scan->query->join != NULL)
+		scan->sources = mt_join_sources(scan->query->join, userid);
 	return scan;
+}
+
+static MtCollectionRow *
+create_row(const CollectionScan *scan)
+{
+	const MtCollectionQuery *query = scan->query;
+
+	if (query->join != NULL)
+		return mt_join_row(query->join, scan->sources);
+	return mt_collection_row_create(scan->columns, scan->n_columns,
+									mt_plan_attribute_set(query->attributes, scan->n_columns), scan->name);
 }
 
 void
@@ -86,16 +107,15 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
-	int			n_attributes;
-	CollectionScan *scan = create_scan(node, &n_attributes);
+	CollectionScan *scan = create_scan(node);
+	MtReadTime *time;
 
 	node->fdw_state = scan;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	if (scan->query->grouping == NULL)
-		scan->row = mt_collection_row_create(scan->columns, n_attributes,
-											 mt_plan_attribute_set(scan->query->attributes, n_attributes), scan->name);
+		scan->row = create_row(scan);
 	else
 	{
 		scan->groups = mt_group_reader_create(scan->query->grouping, scan->columns, scan->name);
@@ -103,9 +123,13 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 											node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 		scan->row_context = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail group", ALLOCSET_SMALL_SIZES);
 	}
-	scan->reader =
-		mt_collection_reader_create(scan->name, scan->options,
-									mt_read_time(scan->options->read_consistency, scan->serverid, estate));
+	time = mt_read_time(scan->options->read_consistency, scan->serverid, estate);
+	scan->reader = mt_collection_reader_create(scan->name, scan->options, time);
+	if (scan->query->order != NULL && mt_order_runs(scan->query->order) > 1)
+	{
+		scan->merge = mt_merge_create(scan->query->order, scan->columns);
+		scan->second = mt_collection_reader_create(scan->name, scan->options, time);
+	}
 	scan->asking = AllocSetContextCreate(estate->es_query_cxt, "mongo_tail command", ALLOCSET_SMALL_SIZES);
 }
 
@@ -114,7 +138,7 @@ static MtCommand
 command_now(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryTarget target = {scan->name, scan->columns, scan->options, scan->sources};
 	MtFilterValue *values;
 	MemoryContext old;
 	ListCell   *cell;
@@ -217,6 +241,16 @@ next_group(ForeignScanState *node)
 
 /* ---- documents ---- */
 
+/* Ask for the documents of the present part. */
+static void
+ask(ForeignScanState *node, MtCollectionReader *reader)
+{
+	MtCommand	command = command_now(node);
+
+	if (!command.is_empty_set)
+		mt_collection_reader_run(reader, command.document);
+}
+
 /*
  * Ask for the documents of the next range, if several processes share them, else
  * of the next segment; false: there is none.
@@ -225,7 +259,6 @@ static bool
 next_part(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtCommand	command;
 
 	if (scan->is_over)
 		return false;
@@ -237,9 +270,14 @@ next_part(ForeignScanState *node)
 	else if (scan->has_begun && ++scan->progress.segment >= mt_query_segments(scan->query))
 		return false;
 	scan->has_begun = true;
-	command = command_now(node);
-	if (!command.is_empty_set)
-		mt_collection_reader_run(scan->reader, command.document);
+	ask(node, scan->reader);
+	scan->is_merging = mt_query_is_merged(scan->query, scan->progress.segment);
+	if (scan->is_merging)
+	{
+		scan->progress.segment++;
+		ask(node, scan->second);
+		mt_merge_begin(scan->merge, scan->reader, scan->second);
+	}
 	return true;
 }
 
@@ -248,27 +286,38 @@ next_document(ForeignScanState *node, MtSlice *document)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	while (!mt_collection_reader_next(scan->reader, document))
+	while (!(scan->is_merging ? mt_merge_next(scan->merge, document) :
+			 mt_collection_reader_next(scan->reader, document)))
 		if (!next_part(node))
 			return false;
 	scan->progress.n_rows++;
 	return true;
 }
 
+pg_noreturn static void
+refuse_order(const CollectionScan *scan, const char *detail, int column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
+					pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
+			 errdetail(detail, scan->columns[column].name),
+			 errhint("SET mongo_tail.enable_sort = off.")));
+}
+
 /* See collection_order.c. */
 static void
 check_order(CollectionScan *scan, TupleTableSlot *slot)
 {
+	const MtOrder *order = scan->query->order;
 	ListCell   *cell;
 
-	foreach(cell, scan->query->order->never_null)
+	foreach(cell, order->never_null)
 		if (slot->tts_isnull[lfirst_int(cell)])
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("MongoDB cannot order collection \"%s\" as PostgreSQL does",
-							pg_any_to_server(scan->name->collection, (int) strlen(scan->name->collection), PG_UTF8)),
-					 errdetail("Column \"%s\" is NULL in one of its rows.", scan->columns[lfirst_int(cell)].name),
-					 errhint("SET mongo_tail.enable_sort = off.")));
+			refuse_order(scan, "Column \"%s\" is NULL in one of its rows.", lfirst_int(cell));
+	if (scan->merge != NULL && mt_merge_is_ambiguous(scan->merge))
+		refuse_order(scan, "Column \"%s\" has one value of two BSON types, and is not the only key.",
+					 linitial_int(linitial(order->keys)));
 }
 
 /* Called in the context of one tuple, which lives as long as the tuple. */
@@ -284,9 +333,19 @@ mt_collection_iterate(ForeignScanState *node)
 	if (!next_document(node, &document))
 		return ExecClearTuple(slot);
 	mt_collection_row_store(scan->row, document, slot);
-	if (scan->query->order != NULL && scan->query->order->never_null != NIL)
+	if (scan->query->order != NULL)
 		check_order(scan, slot);
 	return slot;
+}
+
+static void
+end_readers(CollectionScan *scan)
+{
+	if (scan->reader != NULL)
+		mt_collection_reader_end(scan->reader);
+	if (scan->second != NULL)
+		mt_collection_reader_end(scan->second);
+	scan->is_merging = false;
 }
 
 void
@@ -294,7 +353,7 @@ mt_collection_rescan(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	mt_collection_reader_end(scan->reader);
+	end_readers(scan);
 	memset(&scan->progress, 0, sizeof scan->progress);
 	scan->has_begun = false;
 	scan->uses_spare = false;
@@ -365,8 +424,8 @@ mt_collection_end(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
 
-	if (scan != NULL && scan->reader != NULL)
-		mt_collection_reader_end(scan->reader);
+	if (scan != NULL)
+		end_readers(scan);
 	if (scan != NULL && scan->rows != NULL)
 		tuplestore_end(scan->rows);
 }
@@ -404,7 +463,7 @@ planned_values(const ForeignScan *plan, List *context)
 static void
 explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, ExplainState *es)
 {
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryTarget target = {scan->name, scan->columns, scan->options, scan->sources};
 	MtQueryProgress progress = {0};
 	MtFilterValue *values = planned_values(plan, context);
 	bool		reads = false;
@@ -412,10 +471,11 @@ explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, E
 	for (; progress.segment < mt_query_segments(scan->query); progress.segment++)
 	{
 		MtCommand	command = mt_query_command(scan->query, &target, values, progress);
+		bool		is_merged = progress.segment > 0 && mt_query_is_merged(scan->query, progress.segment - 1);
 
 		if (command.is_empty_set)
 			continue;
-		ExplainPropertyText(reads ? "Then MongoDB Query" : "MongoDB Query",
+		ExplainPropertyText(!reads ? "MongoDB Query" : is_merged ? "Merged With MongoDB Query" : "Then MongoDB Query",
 							mt_collection_document_text(command.document), es);
 		reads = true;
 	}
@@ -423,21 +483,45 @@ explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, E
 		ExplainPropertyBool("Reads Nothing", true, es);
 }
 
+static char *
+shown_namespace(const MtCollectionName *name)
+{
+	char	   *namespace = psprintf("%s.%s", name->database, name->collection);
+
+	return pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8);
+}
+
+/* All of a join, in the order in which MongoDB comes to them. */
+static void
+explain_names(const CollectionScan *scan, ExplainState *es)
+{
+	List	   *names = NIL;
+
+	if (scan->sources == NULL)
+	{
+		ExplainPropertyText("MongoDB Collection", shown_namespace(scan->name), es);
+		return;
+	}
+	for (int i = 0; i < list_length(scan->query->join->tables); i++)
+		names = lappend(names, shown_namespace(scan->sources[i].name));
+	ExplainPropertyList("MongoDB Collections", names, es);
+}
+
 void
 mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
-	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
 	MtReadCounts counts;
+	MtReadCounts others;
 
-	ExplainPropertyText("MongoDB Collection", pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8), es);
+	explain_names(scan, es);
 	if (es->verbose)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
 
 		ExplainPropertyText("MongoDB Server", GetForeignServer(scan->serverid)->servername, es);
 		explain_commands(scan, (ForeignScan *) node->ss.ps.plan, context, es);
-		if (scan->query->grouping == NULL && scan->query->conditions != NIL &&
+		if (scan->query->grouping == NULL && scan->query->join == NULL && scan->query->conditions != NIL &&
 			mt_conditions_are_exact(scan->query->conditions) &&
 			list_length(scan->query->conditions) == list_length(node->ss.ps.plan->qual))
 			ExplainPropertyBool("MongoDB Filter Is Exact", true, es);
@@ -448,6 +532,11 @@ mt_collection_explain(ForeignScanState *node, ExplainState *es)
 	{
 		counts = mt_collection_reader_counts(scan->reader);
 		mt_read_counts_add(&counts, &scan->others);
+		if (scan->second != NULL)
+		{
+			others = mt_collection_reader_counts(scan->second);
+			mt_read_counts_add(&counts, &others);
+		}
 		ExplainPropertyUInteger("MongoDB Commands", NULL, counts.commands, es);
 		ExplainPropertyUInteger("MongoDB Batches", NULL, counts.batches, es);
 		ExplainPropertyUInteger("MongoDB Documents", NULL, counts.documents, es);

@@ -23,7 +23,7 @@
 #include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
 
-/* The last member of a leaf's list. */
+/* The form of a leaf, in its list. */
 enum
 {
 	FORM_SUPERSET,
@@ -63,14 +63,21 @@ is_value(const Shipper *shipper, Node *node)
 		!contain_volatile_functions(node) && !contain_subplans(node);
 }
 
+/* The members of MtLeaf, but for a path below json, and of all runs. */
+static List *
+make_leaf(MtConditionKind kind, int column, int strategy, Oid type, int value, int form)
+{
+	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
+
+	return lappend_int(lappend_int(lappend_int(lappend_int(result, value), -1), form), -1);
+}
+
 /* A leaf in its superset form; can_be_exact: it has the other, too. */
 static List *
 leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, int value, bool can_be_exact)
 {
-	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
-
 	shipper->exact &= can_be_exact;
-	return lappend_int(lappend_int(lappend_int(result, value), -1), FORM_SUPERSET);
+	return make_leaf(kind, column, strategy, type, value, FORM_SUPERSET);
 }
 
 MtLeaf
@@ -86,7 +93,40 @@ mt_condition_leaf(List *condition)
 	result.path = list_nth_int(condition, 5);
 	result.exact = list_nth_int(condition, 6) != FORM_SUPERSET;
 	result.is_expression = list_nth_int(condition, 6) == FORM_EXPRESSION;
+	result.run = list_nth_int(condition, 7);
 	return result;
+}
+
+List *
+mt_condition_of_column(MtConditionKind kind, int column)
+{
+	return make_leaf(kind, column, 0, InvalidOid, -1, FORM_EXACT);
+}
+
+List *
+mt_condition_run(int column, int run)
+{
+	return make_leaf(MT_CONDITION_RUN, column, run, InvalidOid, -1, FORM_EXACT);
+}
+
+/* Comparisons but equality have an arm for each run. */
+List *
+mt_condition_of_run(List *condition, const MtCollectionColumn *columns, List *run)
+{
+	MtLeaf		of = mt_condition_leaf(run);
+	MtLeaf		leaf;
+	List	   *copy;
+
+	if (!IsA(condition, IntList))
+		return NIL;
+	leaf = mt_condition_leaf(condition);
+	if (!leaf.exact || leaf.kind != MT_CONDITION_COMPARE || leaf.column != of.column ||
+		leaf.strategy == BTEqualStrategyNumber ||
+		(columns[leaf.column].class == MT_COMPARE_UUID && leaf.strategy == MT_NOT_EQUAL_STRATEGY))
+		return NIL;
+	copy = list_copy(condition);
+	list_nth_cell(copy, 7)->int_value = of.strategy;
+	return copy;
 }
 
 static List *
@@ -99,7 +139,7 @@ in_form(List *condition, int form)
 	{
 		List	   *copy = list_copy(condition);
 
-		lfirst_int(list_tail(copy)) = form;
+		list_nth_cell(copy, 6)->int_value = form;
 		return copy;
 	}
 	foreach(cell, (List *) lsecond(condition))

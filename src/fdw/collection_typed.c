@@ -274,6 +274,31 @@ enum_arms(const MtCollectionColumn *column, MtArms *arms)
 		mt_add_text_points(mt_label_text(lfirst_oid(cell)), arms);
 }
 
+/* Strings and ObjectIds; the two subtypes of a uuid, by which MongoDB sorts first. */
+int
+mt_column_runs(const MtCollectionColumn *column)
+{
+	if (column->class == MT_COMPARE_TEXT)
+		return mt_column_characters(column) >= MT_OBJECTID_DIGITS ? 2 : 1;
+	return column->class == MT_COMPARE_UUID ? 2 : 1;
+}
+
+void
+mt_run_arm(const MtCollectionColumn *column, int run, MtArms *arms)
+{
+	MtArm	   *arm = &arms->arms[0];
+
+	mt_typed_arms(column, arms);
+	if (column->class == MT_COMPARE_UUID)
+	{
+		arm->least = mt_uuid_point(run == 0 ? MT_UUID_OLD : MT_UUID_STANDARD, arm->least->bytes);
+		arm->most = mt_uuid_point(run == 0 ? MT_UUID_OLD : MT_UUID_STANDARD, arm->most->bytes);
+	}
+	else
+		*arm = arms->arms[run];
+	arms->n = 1;
+}
+
 void
 mt_typed_arms(const MtCollectionColumn *column, MtArms *arms)
 {

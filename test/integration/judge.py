@@ -100,7 +100,7 @@ NESTED = [None, 5, "a", {}, {"y": 5}, {"y": None}, {"y": "a"}, {"y": [5]}, {"y":
 TAGS = [[], ["a"], ["a", "b"], ["b", None], [None], ["z", "a", "z"], [["a", "b"], ["b", "z"]], [["a"]], ["a", ["b"]], [[]],
         [["a"], ["b", "z"]], [[["a"]]], "a", OBJECT_IDS[1], [OBJECT_IDS[1]], ["65a1b2c3d4e5f60718293a4b"], [5], [5.0, Int64(7)],
         [0.5], [Decimal128("5"), NAN], [[5, 7], [1, 2]], [{"0": "a"}], [{"0": ["a"]}], ["a\0b"], ["abcd"], [Int64(2 ** 40)], {"0": ["a"]}]
-BYTES = [*(Binary(b"a", subtype) for subtype in (0, 1, 3, 5, 8, 9, 100, 128, 129, 255)), Binary(b"a", 2), Binary(b"", 0), Binary(b"", 7),
+BYTES = [*(Binary(b"a", subtype) for subtype in (0, 1, 3, 5, 8, 9, 100, 128, 129, 255)), Binary(b"a", 2), Binary(b"", 0), Binary(b"\0", 7),
          Binary(b"\0\0", 0), ObjectId(b"abcdefghijkl"), Binary(b"abcdefghijkl", 0), {}, {"a": 1}, Binary(bson.encode({"a": 1}), 0),
          Binary(b"x" * 300, 4)]
 JSON = [5, 5.0, 5.5, 0.1, -0.0, Int64(5), Int64(2 ** 53 + 1), 2.0 ** 53, 2.0 ** 63, 1e22, 1e300, NAN, Decimal128("5"), True, False, None,
@@ -205,7 +205,7 @@ COMPARED = {
     "d": (["date", "timestamp"], [t for t in TIMES if " " not in t] + ["2024-02-29 12:00:00.001"]),
     "d::timestamp": (["timestamp"], TIMES),
     "u": (["uuid"], [str(u) for u in UUIDS]),
-    "h": (["bytea"], ["a", "", "\\x0000", "abcdefghijkl", "\\x0500000000", "\\x" + bson.encode({"a": 1}).hex(), "x" * 300]),
+    "h": (["bytea"], ["a", "", "\\x00", "\\x0000", "abcdefghijkl", "\\x0500000000", "\\x" + bson.encode({"a": 1}).hex(), "x" * 300]),
     "xy": (["int4"], INTEGERS),
     "xz": (["int4"], INTEGERS),
     "x0": TEXT,

@@ -403,6 +403,9 @@ def test_max_time(pg, table, profiled):
     assert 25000 < profiled()[-1]["maxTimeMS"] <= 30100
     pg.execute("SELECT pg_sleep(1), _id FROM t WHERE _id = (SELECT 1 FROM pg_sleep(2))")
     assert 24000 < profiled()[-1]["maxTimeMS"] < 28200
+    pg.execute("SET statement_timeout = 2147483647")
+    pg.execute("SELECT FROM t WHERE _id = 1")
+    assert profiled()[-1]["maxTimeMS"] == 2147483647
     with pg.transaction():                # a cursor has its timeout anew with every FETCH
         pg.execute("DECLARE c CURSOR FOR SELECT FROM t WHERE _id = 1")
         pg.execute("FETCH ALL FROM c")

@@ -72,6 +72,8 @@ def test_a_single_event_is_notified_at_once(pg, connect, server, mongo, fresh_na
 
 
 def test_what_the_listener_hears_can_be_read(pg, connect, server, mongo, fresh_namespace):
+    # the collection's creation would be a notification of its own
+    mongo[fresh_namespace].create_collection("t")
     listener = Listener(connect(), "heard")
     place = start_tail(pg, server, [f"{fresh_namespace}.*"], notify="heard", notify_ms=0)
     wait_state(pg, server, "streaming")
