@@ -257,33 +257,41 @@ build_guarded_sum(StringInfo buffer, const char *name, const Operand *operand)
 	mt_build_end(buffer, document);
 }
 
-/* {$gt: [operand, null]} */
+/* {$in: [{$ifNull: [operand, null]}, [null]]}; by $gt it costs MongoDB 6.0 twice that */
 static void
-build_is_value(StringInfo buffer, const char *name, const Operand *operand)
+build_is_null(StringInfo buffer, const char *name, const Operand *operand)
 {
 	int			condition = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
-	int			greater = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$gt");
+	int			in = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
+	int			document = mt_build_begin_indexed(buffer, 0);
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$ifNull");
 
 	build_operand(buffer, "0", operand);
 	mt_build_name(buffer, MT_BSON_NULL, "1");
-	mt_build_end(buffer, greater);
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, document);
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "1");
+	mt_build_name(buffer, MT_BSON_NULL, "0");
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, in);
 	mt_build_end(buffer, condition);
 }
 
-/* name: {$sum: {$cond: [there is a value, or the filter alone, 1, 0]}} */
+/* name: {$sum: {$cond: [there is none, 0, 1]}}, or of documents {$sum: {$cond: [filter, 1, 0]}} */
 static void
 build_count(StringInfo buffer, const char *name, const Operand *operand)
 {
 	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
 	int			sum = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$sum");
 	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
+	bool		is_value = operand->field != NULL;
 
-	if (operand->field != NULL)
-		build_is_value(buffer, "0", operand);
+	if (is_value)
+		build_is_null(buffer, "0", operand);
 	else
 		mt_build_document(buffer, "0", operand->filter);
-	build_int32(buffer, "1", 1);
-	build_int32(buffer, "2", 0);
+	build_int32(buffer, "1", is_value ? 0 : 1);
+	build_int32(buffer, "2", is_value ? 1 : 0);
 	mt_build_end(buffer, either);
 	mt_build_end(buffer, sum);
 	mt_build_end(buffer, document);
