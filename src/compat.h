@@ -111,6 +111,18 @@ mt_compat_input(FmgrInfo *function, char *text, Oid parameter, int32 typmod, Dat
 	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, private)
 #endif
 
+/* A path of a join, which needs no local one beside it: the same. */
+#if PG_VERSION_NUM >= 180000
+#define mt_compat_join_path(root, rel, rows, startup, total, restrictlist, private) \
+	create_foreign_join_path(root, rel, NULL, rows, 0, startup, total, NIL, NULL, NULL, restrictlist, private)
+#elif PG_VERSION_NUM >= 170000
+#define mt_compat_join_path(root, rel, rows, startup, total, restrictlist, private) \
+	create_foreign_join_path(root, rel, NULL, rows, startup, total, NIL, NULL, NULL, restrictlist, private)
+#else
+#define mt_compat_join_path(root, rel, rows, startup, total, restrictlist, private) \
+	create_foreign_join_path(root, rel, NULL, rows, startup, total, NIL, NULL, NULL, private)
+#endif
+
 /* A path of an upper relation: the same. */
 #if PG_VERSION_NUM >= 180000
 #define mt_compat_upper_path(root, rel, target, rows, startup, total, keys, outer, private) \

@@ -356,6 +356,7 @@ mt_collection_facts(const MtCollectionName *name, Oid relid)
 	facts->document_bytes = one->size.document_bytes;
 	facts->is_view = one->size.is_view;
 	facts->is_time_series = one->size.is_time_series;
+	facts->is_local = one->size.is_local;
 	facts->indexes = copy_indexes(one->indexes);
 	MemoryContextDelete(context);
 	return facts;

@@ -35,6 +35,7 @@ typedef struct MtCollectionFacts
 	double		document_bytes; /* on average; 0: it does not say */
 	bool		is_view;
 	bool		is_time_series;
+	bool		is_local;		/* no mongos answers for it */
 	List	   *indexes;		/* of MtCollectionIndex; those that a find may use */
 } MtCollectionFacts;
 

@@ -341,6 +341,8 @@ typedef struct SqlstateOfCode
 #define HINT_AUTHENTICATION "Check username, password, auth_source and auth_mechanism of the user mapping."
 #define HINT_HISTORY "The oplog no longer reaches back to the position that was asked for. Make the oplog larger, or start from a newer position."
 #define HINT_SNAPSHOT_AGE "MongoDB keeps the past for minSnapshotHistoryWindowInSeconds, 300 by default: set it higher there, or end the transaction sooner."
+#define HINT_TOO_LARGE \
+	"What MongoDB makes of documents has room for 16 MB; SET mongo_tail.enable_pushdown = off lets PostgreSQL make it."
 #define HINT_CURSOR "The cursor is gone; running the statement again opens a new one."
 
 static const SqlstateOfCode sqlstates[] = {
@@ -368,7 +370,7 @@ static const SqlstateOfCode sqlstates[] = {
 	{8000, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, HINT_AUTHENTICATION},	/* AtlasError */
 	{9001, ERRCODE_CONNECTION_FAILURE, NULL},	/* SocketException */
 	{10107, ERRCODE_CONNECTION_FAILURE, NULL},	/* NotWritablePrimary */
-	{10334, ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL},	/* BSONObjectTooLarge */
+	{10334, ERRCODE_PROGRAM_LIMIT_EXCEEDED, HINT_TOO_LARGE},	/* BSONObjectTooLarge */
 	{11000, ERRCODE_UNIQUE_VIOLATION, NULL},	/* DuplicateKey */
 	{11600, ERRCODE_CONNECTION_FAILURE, NULL},	/* InterruptedAtShutdown */
 	{11601, ERRCODE_QUERY_CANCELED, NULL},	/* Interrupted */

@@ -125,7 +125,7 @@ static double
 read_all(Sampler *sampler)
 {
 	MtCollectionQuery query = mt_query_empty(InvalidOid);
-	MtQueryTarget target = {sampler->name, sampler->columns, sampler->options};
+	MtQueryTarget target = {sampler->name, sampler->columns, sampler->options, NULL};
 	MtQueryProgress progress = {0};
 	MtCommand	command = mt_query_command(&query, &target, NULL, progress);
 	ReservoirStateData reservoir;

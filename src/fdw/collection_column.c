@@ -149,6 +149,31 @@ mt_collection_columns(Relation relation, const MtTableOptions *table)
 	return columns;
 }
 
+bool
+mt_column_can_be_projected(const MtCollectionColumn *column)
+{
+	return !column->is_whole && !column->has_index && column->is_sendable;
+}
+
+MtCollectionColumn
+mt_column_below(const MtCollectionColumn *column, const char *root)
+{
+	MtCollectionColumn below = *column;
+
+	below.root_len = (int) strlen(root);
+	below.path = column->is_whole ? pstrdup(root) : psprintf("%s.%s", root, column->path);
+	below.is_whole = false;
+	return below;
+}
+
+const char *
+mt_column_own_path(const MtCollectionColumn *column)
+{
+	if (column->root_len == 0)
+		return column->path;
+	return column->path[column->root_len] == '\0' ? WHOLE_DOCUMENT : column->path + column->root_len + 1;
+}
+
 MtCollectionColumn
 mt_column_element(const MtCollectionColumn *column)
 {

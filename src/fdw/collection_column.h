@@ -46,6 +46,7 @@ typedef struct MtCollectionColumn
 	bool		is_nested;		/* the path has more than one component */
 	bool		has_index;		/* one of them, after the first, looks like an array's index */
 	bool		is_sendable;	/* the path means in a filter what it means here */
+	int			root_len;		/* the part of the path that leads to the document: that of a join's; else 0 */
 	Oid			base_type;
 	int32		base_typmod;
 	MtCompareClass class;
@@ -55,6 +56,15 @@ typedef struct MtCollectionColumn
 
 /* One for each attribute, in the current memory context. */
 extern MtCollectionColumn *mt_collection_columns(Relation relation, const MtTableOptions *table);
+
+/* Does a projection of the path give what the column reads? */
+extern bool mt_column_can_be_projected(const MtCollectionColumn *column);
+
+/* A column of a document that stands in another one, in its field root. */
+extern MtCollectionColumn mt_column_below(const MtCollectionColumn *column, const char *root);
+
+/* Its path in the document itself. */
+extern const char *mt_column_own_path(const MtCollectionColumn *column);
 
 /* A column of an array as if its elements were its values. */
 extern MtCollectionColumn mt_column_element(const MtCollectionColumn *column);

@@ -33,6 +33,8 @@
 #define LOOK_FACTOR			5.0
 #define LOOK_BYTE_FACTOR	0.02
 #define INDEX_FACTOR		90.0
+/* Beginning to look up in another collection, for one document. */
+#define LOOKUP_FACTOR		2000.0
 
 /* ---- size ---- */
 
@@ -118,9 +120,24 @@ mt_collection_cost_find(PlannerInfo *root, RelOptInfo *baserel, const MtCollecti
 		looking = Max(baserel->tuples, statistics->facts->documents) *
 			(LOOK_FACTOR + LOOK_BYTE_FACTOR * bytes) * cpu_tuple_cost;
 	cost.startup = statistics->find_cost + baserel->baserestrictcost.startup;
+	cost.looking = statistics->find_cost + looking;
 	cost.total = cost.startup + looking +
-		cost.documents * (statistics->document_cost + BYTE_FACTOR * cpu_tuple_cost * bytes +
-						  cpu_tuple_cost + baserel->baserestrictcost.per_tuple) +
+		mt_collection_cost_send(cost.documents, bytes, statistics->document_cost) +
+		cost.documents * baserel->baserestrictcost.per_tuple +
 		cost.rows * baserel->reltarget->cost.per_tuple;
 	return cost;
+}
+
+Cost
+mt_collection_cost_send(double documents, double bytes, Cost document_cost)
+{
+	return documents * (document_cost + BYTE_FACTOR * cpu_tuple_cost * bytes + cpu_tuple_cost);
+}
+
+/* ---- joins ---- */
+
+Cost
+mt_collection_cost_lookup(double documents, double found)
+{
+	return documents * (LOOKUP_FACTOR + found * INDEX_FACTOR) * cpu_tuple_cost;
 }

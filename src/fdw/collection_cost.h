@@ -45,6 +45,7 @@ typedef struct MtFindCost
 	double		rows;			/* that pass every clause */
 	Cost		startup;
 	Cost		total;
+	Cost		looking;		/* of total, what MongoDB's work costs, and asking it */
 } MtFindCost;
 
 /*
@@ -56,5 +57,11 @@ extern MtFindCost mt_collection_cost_find(PlannerInfo *root, RelOptInfo *baserel
 										  const MtCollectionStatistics *statistics,
 										  const MtCollectionColumn *columns, List *shipped,
 										  ParamPathInfo *param_info);
+
+/* Looking up, by an index, for each of some documents those of another collection: the work. */
+extern Cost mt_collection_cost_lookup(double documents, double found);
+
+/* Sending documents, and making rows of them. */
+extern Cost mt_collection_cost_send(double documents, double bytes, Cost document_cost);
 
 #endif							/* MT_COLLECTION_COST_H */

@@ -81,11 +81,12 @@ mt_collection_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid, MtTabl
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 
 	known->relid = relid;
+	known->table = table;
+	known->name = mt_collection_name(relation, table, userid);
 	known->columns = mt_collection_columns(relation, table);
 	known->pushdown = mt_options_pushdown(table);
 	known->has_pipeline = table->pipeline != NULL;
-	known->statistics = mt_collection_cost_size(root, baserel, known->columns,
-												mt_collection_name(relation, table, userid), table, relid);
+	known->statistics = mt_collection_cost_size(root, baserel, known->columns, known->name, table, relid);
 	table_close(relation, NoLock);
 	baserel->fdw_private = known;
 	mt_collection_cost_rows(root, baserel, known->statistics, known->columns,
@@ -250,25 +251,25 @@ plan_special(MtCollectionQuery *query, const MtSpecialScan *scan, List **values)
 		query->attributes = list_append_unique_int(query->attributes, linitial_int(linitial(scan->order->keys)) + 1);
 }
 
-/*
- * Does it pay to let MongoDB pick the fields?  It makes each document anew
- * then, which costs it more than sending a short one whole.
- */
+/* MongoDB makes each document anew then, which costs it more than sending a short one whole. */
+bool
+mt_collection_pays_to_project(double document_bytes, int n_fields)
+{
+	return document_bytes >= PROJECTION_BYTES + PROJECTION_FIELD_BYTES * n_fields;
+}
+
+/* Does it pay to let MongoDB pick the fields, and can it? */
 static bool
 pays_to_project(const MtCollectionRel *known, const MtCollectionQuery *query)
 {
 	ListCell   *cell;
 
 	if (!known->pushdown.projection ||
-		known->statistics->document_bytes < PROJECTION_BYTES + PROJECTION_FIELD_BYTES * list_length(query->attributes))
+		!mt_collection_pays_to_project(known->statistics->document_bytes, list_length(query->attributes)))
 		return false;
 	foreach(cell, query->attributes)
-	{
-		const MtCollectionColumn *column = lfirst_int(cell) > 0 ? &known->columns[lfirst_int(cell) - 1] : NULL;
-
-		if (column == NULL || column->is_whole || column->has_index || !column->is_sendable)
+		if (lfirst_int(cell) == 0 || !mt_column_can_be_projected(&known->columns[lfirst_int(cell) - 1]))
 			return false;
-	}
 	return true;
 }
 

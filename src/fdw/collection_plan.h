@@ -18,6 +18,8 @@
 typedef struct MtCollectionRel
 {
 	Oid			relid;
+	const MtTableOptions *table;
+	MtCollectionName *name;
 	MtCollectionColumn *columns;
 	MtPushdown	pushdown;
 	bool		has_pipeline;	/* the table shows what a pipeline makes of the collection */
@@ -53,6 +55,9 @@ extern MtSpecialScan *mt_collection_special_scan(PlannerInfo *root, RelOptInfo *
 
 /* What reading the relation's documents costs. */
 extern MtFindCost mt_collection_find_cost(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info);
+
+/* Does it pay to pick some fields of documents? */
+extern bool mt_collection_pays_to_project(double document_bytes, int n_fields);
 
 /* Out of a plan: what it asks for, its values being plan->fdw_exprs. */
 extern MtCollectionQuery *mt_collection_plan_query(const ForeignScan *plan);

@@ -24,7 +24,8 @@ mt_query_to_list(const MtCollectionQuery *query)
 
 	list = lappend(list, query->grouping != NULL ? mt_grouping_to_list(query->grouping) : NIL);
 	list = lappend(list, query->order != NULL ? mt_order_to_list(query->order) : NIL);
-	return lappend(list, list_make4_int(query->limit, query->offset, query->skips, query->projects));
+	list = lappend(list, list_make4_int(query->limit, query->offset, query->skips, query->projects));
+	return lappend(list, query->join != NULL ? mt_join_to_list(query->join) : NIL);
 }
 
 MtCollectionQuery *
@@ -40,6 +41,8 @@ mt_query_from_list(List *list)
 		query->grouping = mt_grouping_from_list(lfourth(list));
 	if (list_nth(list, 4) != NIL)
 		query->order = mt_order_from_list(list_nth(list, 4));
+	if (list_nth(list, 6) != NIL)
+		query->join = mt_join_from_list(list_nth(list, 6));
 	query->limit = linitial_int(numbers);
 	query->offset = lsecond_int(numbers);
 	query->skips = lthird_int(numbers) != 0;
@@ -79,7 +82,7 @@ append_elements(StringInfo buffer, MtSlice document)
 static bool
 is_empty_document(MtSlice document)
 {
-	return document.len <= 5;
+	return document.len <= MT_EMPTY_DOCUMENT_BYTES;
 }
 
 static MtSlice
@@ -303,13 +306,15 @@ build_find_stages(StringInfo buffer, int *n, const MtCollectionQuery *query, con
 		STAGE(buffer, n, (build_projection(buffer, "$project", query, target), true));
 }
 
-/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]} */
-static void
+/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]}; false: no
+ * document can come of it.  *compares_text is set when it does. */
+static bool
 build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
-				const MtFilterValue *values, MtQueryProgress progress)
+				const MtFilterValue *values, MtQueryProgress progress, bool *compares_text)
 {
 	int			n = 0;
 	int			pipeline;
+	bool		has_documents = true;
 
 	mt_build_text(buffer, "aggregate", target->name->collection);
 	pipeline = mt_build_begin_named(buffer, MT_BSON_ARRAY, "pipeline");
@@ -321,10 +326,13 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 	if (!is_empty_document(filter))
 		STAGE(buffer, &n, (mt_build_document(buffer, "$match", filter), true));
 	if (query->grouping != NULL)
-		mt_group_build(buffer, &n, query->grouping, target->columns, progress.is_precise);
+		*compares_text |= mt_group_build(buffer, &n, query->grouping, target->columns, values, progress.is_precise);
+	else if (query->join != NULL)
+		has_documents = mt_join_build(buffer, &n, query->join, target->sources, values, query->projects);
 	else
 		build_find_stages(buffer, &n, query, target, values, progress);
 	mt_build_end(buffer, pipeline);
+	return has_documents;
 }
 
 /* {"min": ..., "max": ..., "hint": {_id: 1}} */
@@ -426,6 +434,7 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 		segment_conditions(query, target, segment, values) : query->conditions;
 	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
 	MtSlice		whole = both_filters(target->options->filter, filter.document);
+	bool		compares_text = filter.compares_text;
 	StringInfoData buffer;
 	MtCommand	command;
 	int			document;
@@ -437,15 +446,14 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	check_offset(query, values);
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
-	if (query->grouping != NULL || target->options->pipeline.data != NULL)
-		build_aggregate(&buffer, query, target, whole, values, progress);
+	command.is_empty_set = filter.is_empty_set;
+	if (query->grouping != NULL || query->join != NULL || target->options->pipeline.data != NULL)
+		command.is_empty_set |= !build_aggregate(&buffer, query, target, whole, values, progress, &compares_text);
 	else
 		build_find(&buffer, query, target, whole, values, progress);
-	if (filter.compares_text ||
-		(query->grouping != NULL && mt_group_compares_text(query->grouping, target->columns)))
+	if (compares_text || query->join != NULL)
 		build_simple_collation(&buffer);
 	mt_build_end(&buffer, document);
 	command.document = document_in(&buffer);
-	command.is_empty_set = filter.is_empty_set;
 	return command;
 }

@@ -12,6 +12,7 @@
 
 #include "fdw/collection_deparse.h"
 #include "fdw/collection_group.h"
+#include "fdw/collection_lookup.h"
 #include "fdw/collection_order.h"
 #include "fdw/collection_range.h"
 
@@ -22,6 +23,7 @@ typedef struct MtCollectionQuery
 	List	   *attributes;		/* numbers of those that are wanted; 0 stands for all */
 	MtGrouping *grouping;		/* NULL: a row for each document */
 	MtOrder    *order;			/* NULL: in any */
+	MtJoin	   *join;			/* NULL: documents of the one table */
 	int			limit;			/* index of LIMIT's value, -1: none */
 	int			offset;			/* index of OFFSET's value, -1: none */
 	bool		skips;			/* MongoDB leaves out OFFSET's documents, not the node above */
@@ -38,6 +40,7 @@ typedef struct MtQueryTarget
 	const MtCollectionName *name;
 	const MtCollectionColumn *columns;
 	const MtReadOptions *options;
+	const MtJoinSource *sources;	/* of a join: its tables, of which the first is this one */
 } MtQueryTarget;
 
 typedef struct MtCommand

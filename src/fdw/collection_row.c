@@ -38,6 +38,7 @@ typedef struct Field
 	int			column;			/* index of the attribute */
 	MtSlice		path;
 	MtColumnConverter *converter;
+	const MtDocumentOrigin *origin;
 	bool		found;			/* in this document */
 	MtElement	element;
 } Field;
@@ -49,6 +50,8 @@ typedef struct Group
 	int			first;			/* in fields */
 	int			n;
 	bool		found;			/* in this document */
+	bool		is_root;		/* its value is a document of its own, whose origin is */
+	MtDocumentOrigin origin;
 } Group;
 
 /* A field's name where it stood in a document before. */
@@ -68,7 +71,7 @@ struct MtCollectionRow
 	int			n_groups;
 	Group	   *groups;
 	int			n_whole;		/* the last fields: those that are the document */
-	MtSlice		namespace;
+	MtDocumentOrigin origin;
 	Place		places[PLACES + 1]; /* the last one remembers nothing */
 };
 
@@ -90,12 +93,14 @@ static void
 add_field(MtCollectionRow *row, int index, const MtCollectionColumn *column)
 {
 	Field	   *field = &row->fields[row->n_fields++];
-	char	   *shown_path = pg_any_to_server(column->path, (int) strlen(column->path), PG_UTF8);
+	const char *own_path = mt_column_own_path(column);
+	char	   *shown_path = pg_any_to_server(own_path, (int) strlen(own_path), PG_UTF8);
 	MtColumnTarget target = {column->type, column->typmod, column->name, shown_path, column->null_on_mismatch};
 
 	field->column = index;
 	field->path.data = (const uint8 *) column->path;
 	field->path.len = (uint32) strlen(column->path);
+	field->origin = &row->origin;
 	field->converter = mt_column_converter_create(&target);
 }
 
@@ -129,20 +134,41 @@ group_of(MtCollectionRow *row, MtSlice name)
 	return NULL;
 }
 
+static MtSlice
+namespace_of(const MtCollectionName *name)
+{
+	char	   *text = psprintf("%s.%s", name->database, name->collection);
+	MtSlice		namespace = {(const uint8 *) text, (uint32) strlen(text)};
+
+	return namespace;
+}
+
+void
+mt_collection_row_set_root(MtCollectionRow *row, const char *root, const MtCollectionName *name)
+{
+	MtSlice		path = {(const uint8 *) root, (uint32) strlen(root)};
+	Group	   *group = group_of(row, path);
+
+	if (group == NULL)			/* none of its columns is wanted */
+		return;
+	group->is_root = true;
+	group->origin.namespace = namespace_of(name);
+	for (int i = group->first; i < group->first + group->n; i++)
+		row->fields[i].origin = &group->origin;
+}
+
 MtCollectionRow *
 mt_collection_row_create(const MtCollectionColumn *columns, int n_columns, const Bitmapset *wanted,
 						 const MtCollectionName *name)
 {
 	MtCollectionRow *row = palloc0(sizeof *row);
-	char	   *namespace = psprintf("%s.%s", name->database, name->collection);
 
 	for (int i = 0; i <= PLACES; i++)
 		mt_known_name_clear(&row->places[i].known);
 	row->n_columns = n_columns;
 	row->fields = palloc0(sizeof(Field) * (n_columns + 1));
 	row->groups = palloc0(sizeof(Group) * (n_columns + 1));
-	row->namespace.data = (const uint8 *) namespace;
-	row->namespace.len = (uint32) strlen(namespace);
+	row->origin.namespace = namespace_of(name);
 	for (int i = 0; i < n_columns; i++)
 		if (bms_is_member(i + 1, wanted) && columns[i].name != NULL && !columns[i].is_whole &&
 			group_of(row, first_component(&columns[i])) == NULL)
@@ -164,7 +190,7 @@ corrupt(const MtCollectionRow *row)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("corrupt BSON in a document of \"%.*s\"",
-					(int) row->namespace.len, (const char *) row->namespace.data)));
+					(int) row->origin.namespace.len, (const char *) row->origin.namespace.data)));
 }
 
 /* From the element of the path's first component to that of the whole path. */
@@ -236,6 +262,8 @@ static inline void
 store_group(MtCollectionRow *row, Group *group, const MtElement *element)
 {
 	group->found = true;
+	if (group->is_root)
+		group->origin.key = mt_element_value(element);
 	for (int i = group->first; i < group->first + group->n; i++)
 	{
 		Field	   *field = &row->fields[i];
@@ -303,8 +331,7 @@ find_whole(MtCollectionRow *row, MtSlice document)
 void
 mt_collection_row_store(MtCollectionRow *row, MtSlice document, TupleTableSlot *slot)
 {
-	MtDocumentOrigin origin = {row->namespace, document, false};
-
+	row->origin.key = document;
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, sizeof(bool) * row->n_columns);
 	memset(slot->tts_values, 0, sizeof(Datum) * row->n_columns);
@@ -315,7 +342,7 @@ mt_collection_row_store(MtCollectionRow *row, MtSlice document, TupleTableSlot *
 		Field	   *field = &row->fields[i];
 
 		slot->tts_isnull[field->column] =
-			!mt_column_convert(field->converter, field->found ? &field->element : NULL, &origin,
+			!mt_column_convert(field->converter, field->found ? &field->element : NULL, field->origin,
 							   &slot->tts_values[field->column]);
 	}
 	ExecStoreVirtualTuple(slot);

@@ -18,6 +18,12 @@ typedef struct MtCollectionRow MtCollectionRow;
 extern MtCollectionRow *mt_collection_row_create(const MtCollectionColumn *columns, int n_columns,
 												 const Bitmapset *wanted, const MtCollectionName *name);
 
+/*
+ * A join's row: each column is of the document of some collection that stands in
+ * a field of the joined one, here in the field root.
+ */
+extern void mt_collection_row_set_root(MtCollectionRow *row, const char *root, const MtCollectionName *name);
+
 /* Store the document's row in the slot.  Values are in the current memory
  * context, or valid until the next call. */
 extern void mt_collection_row_store(MtCollectionRow *row, MtSlice document, TupleTableSlot *slot);

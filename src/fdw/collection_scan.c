@@ -42,6 +42,8 @@ typedef struct CollectionScan
 	Oid			serverid;
 	MtCollectionName *name;
 	MtCollectionColumn *columns;
+	int			n_columns;
+	MtJoinSource *sources;		/* NULL: no join */
 	MtCollectionQuery *query;
 	List	   *values;			/* of ExprState */
 	MtReadOptions *options;
@@ -66,23 +68,38 @@ typedef struct CollectionScan
 
 /* What is the same for EXPLAIN as for running. */
 static CollectionScan *
-create_scan(ForeignScanState *node, int *n_attributes)
+create_scan(ForeignScanState *node)
 {
 	CollectionScan *scan = palloc0(sizeof *scan);
 	Oid			userid = mt_compat_check_as_user(node);
 	Relation	relation;
 	MtTableOptions *table;
 
+	if (!OidIsValid(userid))
+		userid = GetUserId();
 	scan->query = mt_collection_plan_query((ForeignScan *) node->ss.ps.plan);
 	relation = table_open(scan->query->relid, NoLock);
 	table = mt_options_table(scan->query->relid);
 	scan->serverid = table->serverid;
 	scan->options = mt_options_read(table);
-	scan->name = mt_collection_name(relation, table, OidIsValid(userid) ? userid : GetUserId());
+	scan->name = mt_collection_name(relation, table, userid);
 	scan->columns = mt_collection_columns(relation, table);
-	*n_attributes = RelationGetDescr(relation)->natts;
+	scan->n_columns = RelationGetDescr(relation)->natts;
 	table_close(relation, NoLock);
+	if (scan->query->join != NULL)
+		scan->sources = mt_join_sources(scan->query->join, userid);
 	return scan;
+}
+
+static MtCollectionRow *
+create_row(const CollectionScan *scan)
+{
+	const MtCollectionQuery *query = scan->query;
+
+	if (query->join != NULL)
+		return mt_join_row(query->join, scan->sources);
+	return mt_collection_row_create(scan->columns, scan->n_columns,
+									mt_plan_attribute_set(query->attributes, scan->n_columns), scan->name);
 }
 
 void
@@ -90,8 +107,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
-	int			n_attributes;
-	CollectionScan *scan = create_scan(node, &n_attributes);
+	CollectionScan *scan = create_scan(node);
 	MtReadTime *time;
 
 	node->fdw_state = scan;
@@ -99,8 +115,7 @@ mt_collection_begin(ForeignScanState *node, int eflags)
 		return;
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	if (scan->query->grouping == NULL)
-		scan->row = mt_collection_row_create(scan->columns, n_attributes,
-											 mt_plan_attribute_set(scan->query->attributes, n_attributes), scan->name);
+		scan->row = create_row(scan);
 	else
 	{
 		scan->groups = mt_group_reader_create(scan->query->grouping, scan->columns, scan->name);
@@ -123,7 +138,7 @@ static MtCommand
 command_now(ForeignScanState *node)
 {
 	CollectionScan *scan = node->fdw_state;
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryTarget target = {scan->name, scan->columns, scan->options, scan->sources};
 	MtFilterValue *values;
 	MemoryContext old;
 	ListCell   *cell;
@@ -448,7 +463,7 @@ planned_values(const ForeignScan *plan, List *context)
 static void
 explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, ExplainState *es)
 {
-	MtQueryTarget target = {scan->name, scan->columns, scan->options};
+	MtQueryTarget target = {scan->name, scan->columns, scan->options, scan->sources};
 	MtQueryProgress progress = {0};
 	MtFilterValue *values = planned_values(plan, context);
 	bool		reads = false;
@@ -468,22 +483,45 @@ explain_commands(CollectionScan *scan, const ForeignScan *plan, List *context, E
 		ExplainPropertyBool("Reads Nothing", true, es);
 }
 
+static char *
+shown_namespace(const MtCollectionName *name)
+{
+	char	   *namespace = psprintf("%s.%s", name->database, name->collection);
+
+	return pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8);
+}
+
+/* All of a join, in the order in which MongoDB comes to them. */
+static void
+explain_names(const CollectionScan *scan, ExplainState *es)
+{
+	List	   *names = NIL;
+
+	if (scan->sources == NULL)
+	{
+		ExplainPropertyText("MongoDB Collection", shown_namespace(scan->name), es);
+		return;
+	}
+	for (int i = 0; i < list_length(scan->query->join->tables); i++)
+		names = lappend(names, shown_namespace(scan->sources[i].name));
+	ExplainPropertyList("MongoDB Collections", names, es);
+}
+
 void
 mt_collection_explain(ForeignScanState *node, ExplainState *es)
 {
 	CollectionScan *scan = node->fdw_state;
-	char	   *namespace = psprintf("%s.%s", scan->name->database, scan->name->collection);
 	MtReadCounts counts;
 	MtReadCounts others;
 
-	ExplainPropertyText("MongoDB Collection", pg_any_to_server(namespace, (int) strlen(namespace), PG_UTF8), es);
+	explain_names(scan, es);
 	if (es->verbose)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
 
 		ExplainPropertyText("MongoDB Server", GetForeignServer(scan->serverid)->servername, es);
 		explain_commands(scan, (ForeignScan *) node->ss.ps.plan, context, es);
-		if (scan->query->grouping == NULL && scan->query->conditions != NIL &&
+		if (scan->query->grouping == NULL && scan->query->join == NULL && scan->query->conditions != NIL &&
 			mt_conditions_are_exact(scan->query->conditions) &&
 			list_length(scan->query->conditions) == list_length(node->ss.ps.plan->qual))
 			ExplainPropertyBool("MongoDB Filter Is Exact", true, es);

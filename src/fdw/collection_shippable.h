@@ -36,7 +36,8 @@ typedef enum MtConditionKind
 	MT_CONDITION_NOT_NULL,
 	MT_CONDITION_RUN,			/* the column's value is of a run (collection_arm.h); strategy is its number */
 	MT_CONDITION_ELEMENTS,		/* what the column's array holds; strategy is an MtElementsTest */
-	MT_CONDITION_JSON			/* see collection_json.h; strategy is an MtJsonTest, and 256 times a strategy */
+	MT_CONDITION_JSON,			/* see collection_json.h; strategy is an MtJsonTest, and 256 times a strategy */
+	MT_CONDITION_NO_ARRAY		/* what is equal to a value by its element is not meant */
 } MtConditionKind;
 
 typedef enum MtElementsTest
@@ -55,6 +56,7 @@ typedef struct MtLeaf
 	int			value;			/* index in the plan's list of values */
 	int			path;			/* the same of the path below a column of json; -1: none */
 	bool		exact;			/* the form in which it is sent */
+	bool		is_expression;	/* which is exact, too */
 	int			run;			/* of the column's values only this run (collection_arm.h); -1: all */
 } MtLeaf;
 
@@ -68,6 +70,12 @@ extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollecti
 
 /* A copy of a condition in its exact form, which it must have. */
 extern List *mt_condition_exact(List *condition);
+
+/* The same as an aggregation expression, which it must have (collection_expression.c). */
+extern List *mt_condition_expression(List *condition);
+
+/* A condition without a value on a column, in its exact form. */
+extern List *mt_condition_of_column(MtConditionKind kind, int column);
 
 /* An exact condition: the column's value is of that run. */
 extern List *mt_condition_run(int column, int run);

@@ -21,6 +21,7 @@
 #include "fdw/changes_scan.h"
 #include "fdw/collection_analyze.h"
 #include "fdw/collection_import.h"
+#include "fdw/collection_join.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_scan.h"
 #include "fdw/collection_upper.h"
@@ -56,6 +57,15 @@ mtGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 		mt_collection_paths(root, baserel);
 }
 
+/* Is a base relation a table of a collection?  One of which nothing can be read
+ * was never asked for its size. */
+static bool
+shows_collection(PlannerInfo *root, RelOptInfo *rel)
+{
+	return rel->fdwroutine != NULL && rel->fdw_private != NULL && !IS_DUMMY_REL(rel) &&
+		!shows_changes(planner_rt_fetch(rel->relid, root)->relid);
+}
+
 /*
  * The table below an upper relation: its input, or what was sorted to be its
  * input; NULL when there are several, or it is none of a collection.
@@ -72,11 +82,21 @@ collection_below(PlannerInfo *root, RelOptInfo *input_rel)
 			return NULL;
 		table = find_base_rel(root, relid);
 	}
-	/* one of which nothing can be read was never asked for its size */
-	if (table->fdwroutine == NULL || table->fdw_private == NULL || IS_DUMMY_REL(table) ||
-		shows_changes(planner_rt_fetch(table->relid, root)->relid))
-		return NULL;
-	return table;
+	return shows_collection(root, table) ? table : NULL;
+}
+
+static bool
+is_of_collections(PlannerInfo *root, RelOptInfo *rel)
+{
+	return IS_SIMPLE_REL(rel) ? shows_collection(root, rel) : rel->fdw_private != NULL;
+}
+
+static void
+mtGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
+					  JoinType jointype, JoinPathExtraData *extra)
+{
+	if (is_of_collections(root, outerrel) && is_of_collections(root, innerrel))
+		mt_collection_join_paths(root, joinrel, outerrel, innerrel, jointype, extra);
 }
 
 static void
@@ -100,6 +120,8 @@ mtGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath 
 		plan = mt_changes_plan(root, baserel, tlist, scan_clauses, outer_plan);
 	else if (OidIsValid(relid))
 		plan = mt_collection_plan(root, baserel, best_path, tlist, scan_clauses, outer_plan);
+	else if (IS_JOIN_REL(baserel))
+		plan = mt_collection_join_plan(root, best_path, tlist, outer_plan);
 	else
 		plan = mt_collection_upper_plan(best_path, tlist, outer_plan);
 	plan->fdw_private = lappend(plan->fdw_private, makeBoolean(of_changes));
@@ -198,6 +220,7 @@ mongo_tail_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = mtGetForeignRelSize;
 	routine->GetForeignPaths = mtGetForeignPaths;
 	routine->GetForeignPlan = mtGetForeignPlan;
+	routine->GetForeignJoinPaths = mtGetForeignJoinPaths;
 	routine->GetForeignUpperPaths = mtGetForeignUpperPaths;
 	routine->BeginForeignScan = mtBeginForeignScan;
 	routine->IterateForeignScan = mtIterateForeignScan;

@@ -265,6 +265,8 @@ read_size(const bson_t *reply, MtCollectionSize *size)
 	bson_iter_t iter;
 	bson_iter_t field;
 
+	/* only mongos says whether it is */
+	size->is_local = !bson_has_field(reply, "sharded");
 	if (bson_iter_init_find(&iter, reply, "avgObjSize"))
 		size->document_bytes = (double) bson_iter_as_int64(&iter);
 	if (bson_iter_init_find(&iter, reply, "timeseries"))

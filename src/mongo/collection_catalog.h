@@ -47,6 +47,7 @@ typedef struct MtCollectionSize
 	double		document_bytes; /* on average; 0: not known */
 	bool		is_view;
 	bool		is_time_series;
+	bool		is_local;		/* the server that answers has all of it, and said so: it is no mongos */
 } MtCollectionSize;
 
 /* By the collection's metadata: fast, and not exact.  Reads nothing of a view. */
