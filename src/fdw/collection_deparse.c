@@ -319,12 +319,6 @@ put_json(Deparser *deparser, const MtCollectionColumn *column, const MtLeaf *lea
 		MT_SENT : MT_CUT;
 }
 
-static bool
-compares_text(MtCompareClass class)
-{
-	return class == MT_COMPARE_TEXT || class == MT_COMPARE_BPCHAR || class == MT_COMPARE_ENUM;
-}
-
 static MtSent
 put_leaf(Deparser *deparser, const MtLeaf *leaf)
 {
@@ -332,7 +326,7 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 	StringInfo	buffer = deparser->buffer;
 	const MtFilterValue *value;
 
-	deparser->compares_text |= compares_text(column->class) || compares_text(column->element_class) ||
+	deparser->compares_text |= mt_class_is_text(column->class) || mt_class_is_text(column->element_class) ||
 		leaf->kind == MT_CONDITION_JSON;
 	if (leaf->kind == MT_CONDITION_NOT_NULL)
 		return put_not_null(buffer, column, leaf);
