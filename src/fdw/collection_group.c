@@ -419,22 +419,26 @@ values_of(List *fields)
 	return values;
 }
 
-/* The filters as expressions; are strings compared in them? */
-static List *
+/* What a stage may take of MongoDB's 16 MB. */
+#define MAX_STAGE_BYTES (12 * 1024 * 1024)
+
+/* The filters as expressions, of MtFilter; false: one is too long. */
+static bool
 express_filters(const MtGrouping *grouping, const MtCollectionColumn *columns, const MtFilterValue *values,
-				bool *compares_text)
+				List **expressions)
 {
-	List	   *expressions = NIL;
+	bool		are_whole = true;
 	ListCell   *cell;
 
+	*expressions = NIL;
 	foreach(cell, grouping->filters)
 	{
-		MtSlice    *expression = palloc(sizeof *expression);
+		MtFilter   *expression = palloc(sizeof *expression);
 
-		*expression = mt_collection_expression(columns, lfirst(cell), values, compares_text);
-		expressions = lappend(expressions, expression);
+		are_whole &= mt_collection_expression(columns, lfirst(cell), values, expression);
+		*expressions = lappend(*expressions, expression);
 	}
-	return expressions;
+	return are_whole;
 }
 
 static List *
@@ -450,7 +454,7 @@ operands_of(const MtGrouping *grouping, const MtCollectionColumn *columns, List 
 		if (argument.column >= 0)
 			operand->field = field_text(&columns[argument.column]);
 		if (argument.filter >= 0)
-			operand->filter = *(MtSlice *) list_nth(filters, argument.filter);
+			operand->filter = ((const MtFilter *) list_nth(filters, argument.filter))->document;
 		operands = lappend(operands, operand);
 	}
 	return operands;
@@ -469,15 +473,18 @@ build_distinct_values(StringInfo buffer, int *n, List **keys, Operand *operand)
 	operand->field = llast(all);
 }
 
-/* Are strings compared, but for filters? */
+/* Are strings compared? */
 static bool
-groups_text(const MtGrouping *grouping, const MtCollectionColumn *columns)
+compares_text(const MtGrouping *grouping, const MtCollectionColumn *columns, const List *filters)
 {
 	ListCell   *cell;
 	MtGroupArgument argument;
 
 	foreach(cell, grouping->keys)
 		if (columns[lfirst_int(cell)].class == MT_COMPARE_TEXT)
+			return true;
+	foreach(cell, filters)
+		if (((const MtFilter *) lfirst(cell))->compares_text)
 			return true;
 	for (int i = 0; i < list_length(grouping->arguments); i++)
 	{
@@ -488,17 +495,37 @@ groups_text(const MtGrouping *grouping, const MtCollectionColumn *columns)
 	return false;
 }
 
+/* All accumulators; false: they are too long, and not all. */
+static bool
+build_accumulators(StringInfo buffer, const MtGrouping *grouping, List *operands, bool is_precise)
+{
+	int			start = buffer->len;
+
+	if (list_length(grouping->outputs) > list_length(grouping->keys))
+		build_count_all(buffer, grouping->is_distinct);
+	for (int i = 0; i < list_length(operands); i++)
+	{
+		build_argument(buffer, i, list_nth(operands, i),
+					   asked_needs(mt_group_argument(grouping, i).needs, is_precise));
+		if (buffer->len - start > MAX_STAGE_BYTES)
+			return false;
+	}
+	return true;
+}
+
 bool
 mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
-			   const MtFilterValue *values, bool is_precise)
+			   const MtFilterValue *values, bool is_precise, bool *are_texts)
 {
-	bool		compares_text = groups_text(grouping, columns);
-	List	   *operands = operands_of(grouping, columns, express_filters(grouping, columns, values, &compares_text));
+	List	   *filters;
+	bool		is_whole = express_filters(grouping, columns, values, &filters);
+	List	   *operands = operands_of(grouping, columns, filters);
 	List	   *keys = NIL;
 	int			stage;
 	int			group;
 	ListCell   *cell;
 
+	*are_texts |= compares_text(grouping, columns, filters);
 	foreach(cell, grouping->keys)
 		keys = lappend(keys, field_text(&columns[lfirst_int(cell)]));
 	if (grouping->is_distinct)
@@ -506,12 +533,8 @@ mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCo
 	stage = mt_build_begin_indexed(buffer, (*n)++);
 	group = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$group");
 	build_keys(buffer, keys, is_precise);
-	if (list_length(grouping->outputs) > list_length(grouping->keys))
-		build_count_all(buffer, grouping->is_distinct);
-	for (int i = 0; i < list_length(operands); i++)
-		build_argument(buffer, i, list_nth(operands, i),
-					   asked_needs(mt_group_argument(grouping, i).needs, is_precise));
+	is_whole = is_whole && build_accumulators(buffer, grouping, operands, is_precise);
 	mt_build_end(buffer, group);
 	mt_build_end(buffer, stage);
-	return compares_text;
+	return is_whole;
 }
