@@ -9,7 +9,7 @@ from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
 from psycopg import errors
 from pymongo.collation import Collation
 
-from harness import wait_until
+from harness import mongod_version, wait_until
 from harness.tails import Background, takes_at_most, wait_backend_waits
 
 EAGER = """SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
@@ -180,7 +180,8 @@ def test_what_one_process_reads(eager, server, mongo, fresh_namespace, rng):
     assert "Parallel Foreign Scan" in plan(eager, "EXECUTE q")
     eager.execute("SET mongo_tail.read_consistency = statement")
     assert "Parallel" not in plan(eager, "EXECUTE q")
-    assert eager.execute("EXECUTE q").fetchone() == (5000,)
+    if mongod_version() >= (5,):
+        assert eager.execute("EXECUTE q").fetchone() == (5000,)
     eager.execute("SET mongo_tail.read_consistency = cursor")
     assert "Parallel Foreign Scan" in plan(eager, "EXECUTE q")
     eager.execute("""ALTER FOREIGN TABLE t OPTIONS (ADD pipeline '[{"$limit": 7}]')""")
