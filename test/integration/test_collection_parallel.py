@@ -27,7 +27,7 @@ def awkward_ids(rng, n):
         lambda: rng.uniform(-1000, 1000), lambda: Decimal128(str(rng.uniform(-1000, 1000))), text,
         lambda: ObjectId(rng.randbytes(12)), lambda: Binary(rng.randbytes(rng.randrange(20)), rng.choice([0, 3, 4, 5, 128])
                                                             if rng.random() < .2 else 0),
-        lambda: datetime.datetime.utcfromtimestamp(rng.randrange(0, 10 ** 9)),
+        lambda: datetime.datetime.fromtimestamp(rng.randrange(0, 10 ** 9), datetime.timezone.utc),
         lambda: {"a": rng.randrange(100), "b": text()}, lambda: {text().replace("$", ""): None},
         lambda: Timestamp(rng.randrange(1000), rng.randrange(1, 1000)), lambda: rng.random() < .5,
         lambda: rng.choice([None, float("nan"), float("inf"), float("-inf"), 0, MinKey(), MaxKey(), "", {}, 2 ** 31,
