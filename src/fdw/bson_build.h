@@ -14,6 +14,9 @@
 
 #include "oplog/bson_walk.h"
 
+/* {} */
+#define MT_EMPTY_DOCUMENT_BYTES 5
+
 extern void mt_build_le32(StringInfo buffer, uint32 v);
 extern void mt_build_le64(StringInfo buffer, uint64 v);
 

@@ -62,10 +62,8 @@ mt_put_array_test(StringInfo buffer, const char *path, bool wanted)
 	mt_build_end(buffer, field);
 }
 
-/* The next longer part of a column's path that leads into the document, and is
- * not all of it; NULL: there is none. */
-static char *
-next_parent(const MtCollectionColumn *column, const char **dot)
+char *
+mt_next_parent(const MtCollectionColumn *column, const char **dot)
 {
 	if (*dot == NULL && column->root_len > 0)
 		*dot = column->path + column->root_len;
@@ -80,7 +78,7 @@ put_no_arrays_above(StringInfo buffer, const MtCollectionColumn *column)
 	const char *dot = NULL;
 	char	   *parent;
 
-	while ((parent = next_parent(column, &dot)) != NULL)
+	while ((parent = mt_next_parent(column, &dot)) != NULL)
 		mt_put_array_test(buffer, parent, false);
 }
 
@@ -172,12 +170,9 @@ put_digits_match(StringInfo buffer, const char *path, const char *regex, bool wa
 	mt_build_end(buffer, equal);
 }
 
-static void
-put_expression(StringInfo buffer, const MtCollectionColumn *column, const MtGuard *guard)
+void
+mt_put_guard_expression(StringInfo buffer, const char *path, const MtGuard *guard)
 {
-	char	   *path = psprintf("$%s", column->path);
-	int			expression = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$expr");
-
 	switch (guard->expression)
 	{
 		case MT_EXPRESSION_IS_DOUBLE:
@@ -193,6 +188,14 @@ put_expression(StringInfo buffer, const MtCollectionColumn *column, const MtGuar
 			put_digits_match(buffer, path, guard->expression_regex, guard->expression == MT_EXPRESSION_DIGITS_MATCH);
 			break;
 	}
+}
+
+static void
+put_expression(StringInfo buffer, const MtCollectionColumn *column, const MtGuard *guard)
+{
+	int			expression = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$expr");
+
+	mt_put_guard_expression(buffer, psprintf("$%s", column->path), guard);
 	mt_build_end(buffer, expression);
 }
 
@@ -395,7 +398,7 @@ put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionCol
 
 	put_null_arm(buffer, n++, column, MT_BSON_NULL, exact);
 	put_null_arm(buffer, n++, column, MT_BSON_UNDEFINED, exact);
-	while ((parent = next_parent(column, &dot)) != NULL)
+	while ((parent = mt_next_parent(column, &dot)) != NULL)
 	{
 		int			element = mt_build_begin_indexed(buffer, n++);
 

@@ -181,6 +181,22 @@ extern MtSent mt_put_perhaps_not_null(StringInfo buffer, const MtCollectionColum
 extern void mt_put_array_test(StringInfo buffer, const char *path, bool wanted);
 extern void mt_put_no_array(StringInfo buffer);
 
+/* The next longer part of a column's path that leads into the document, and is
+ * not all of it; NULL: there is none. */
+extern char *mt_next_parent(const MtCollectionColumn *column, const char **dot);
+
+/* An operator's element: what the guard's expression says of a field, by its path with $. */
+extern void mt_put_guard_expression(StringInfo buffer, const char *path, const MtGuard *guard);
+
+/* ---- collection_expression.c: the same, exact, as an aggregation expression, which is one element ---- */
+
+/* Has an exact condition, all of its columns, this form? */
+extern bool mt_condition_has_expression(const MtCollectionColumn *columns, List *condition);
+
+extern MtSent mt_express_arms(StringInfo buffer, const MtCollectionColumn *column, const MtArms *arms);
+extern MtSent mt_express_null(StringInfo buffer, const MtCollectionColumn *column);
+extern MtSent mt_express_not_null(StringInfo buffer, const MtCollectionColumn *column);
+
 /* ---- collection_like.c ---- */
 
 /* column LIKE value and its like, by strategy; false: that cannot be said, which

@@ -42,8 +42,8 @@ static const struct
 	{BYTEAOID, MT_COMPARE_BYTES},
 };
 
-static bool
-is_text(MtCompareClass class)
+bool
+mt_class_is_text(MtCompareClass class)
 {
 	return class == MT_COMPARE_TEXT || class == MT_COMPARE_BPCHAR || class == MT_COMPARE_ENUM;
 }
@@ -68,7 +68,7 @@ class_of(Oid type, int32 typmod)
 {
 	MtCompareClass class = find_class(type);
 
-	if ((is_text(class) && GetDatabaseEncoding() != PG_UTF8) ||
+	if ((mt_class_is_text(class) && GetDatabaseEncoding() != PG_UTF8) ||
 		(class == MT_COMPARE_BPCHAR && (typmod < VARHDRSZ || typmod - VARHDRSZ > MAX_PADDED_CHARACTERS)))
 		return MT_COMPARE_NONE;
 	return class;

@@ -32,6 +32,9 @@ typedef enum MtCompareClass
 	MT_COMPARE_BYTES			/* bytea */
 } MtCompareClass;
 
+/* Does MongoDB compare strings for it? */
+extern bool mt_class_is_text(MtCompareClass class);
+
 typedef struct MtCollectionColumn
 {
 	char	   *name;			/* NULL: dropped */

@@ -3,8 +3,8 @@
  *		Conditions and the values of a moment as the filter of a find.
  *
  * Each condition on a column becomes arms (collection_arm.h), which are written
- * in one of two forms: their core as a superset, or, where the plan says so,
- * with their guards as an exact filter.
+ * in one of three forms: their core as a superset, or, where the plan says so,
+ * with their guards as an exact filter or as an aggregation expression.
  */
 #include "postgres.h"
 
@@ -34,6 +34,27 @@ typedef struct Deparser
 	bool		is_cut;			/* a condition that must be exact was too long to be sent */
 } Deparser;
 
+/* ---- in which form ---- */
+
+static MtSent
+put_arms(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, const MtArms *arms)
+{
+	return leaf->is_expression ? mt_express_arms(buffer, column, arms) :
+		mt_put_arms(buffer, column, arms, leaf->exact);
+}
+
+static MtSent
+put_null(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf)
+{
+	return leaf->is_expression ? mt_express_null(buffer, column) : mt_put_null(buffer, column, leaf->exact);
+}
+
+static MtSent
+put_not_null(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf)
+{
+	return leaf->is_expression ? mt_express_not_null(buffer, column) : mt_put_not_null(buffer, column, leaf->exact);
+}
+
 /* ---- comparisons ---- */
 
 static const char *const operators[] = {
@@ -60,6 +81,14 @@ put_unknown(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *l
 		operator = "$in";
 	if (leaf->kind == MT_CONDITION_ALL && leaf->strategy == MT_NOT_EQUAL_STRATEGY)
 		operator = "$nin";
+	if (leaf->is_expression)
+	{
+		field = mt_build_begin_named(buffer, MT_BSON_ARRAY, operator);
+		mt_build_text(buffer, "0", psprintf("$%s", column->path));
+		mt_build_text(buffer, "1", text);
+		mt_build_end(buffer, field);
+		return MT_SENT;
+	}
 	if (!leaf->exact && strcmp(operator, "$eq") == 0)
 	{
 		mt_build_text(buffer, column->path, text);
@@ -101,7 +130,7 @@ put_comparison(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf
 		arms.arms[0] = arms.arms[leaf->run];
 		arms.n = 1;
 	}
-	return mt_put_arms(buffer, column, &arms, leaf->exact);
+	return put_arms(buffer, column, leaf, &arms);
 }
 
 /* The value of a leaf that is an array. */
@@ -147,9 +176,9 @@ put_list(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf
 	for (int i = 0; i < elements->n; i++)
 		mt_add_equality(column, leaf->type, elements->values[i], leaf->exact || !is_in, &equality);
 	if (is_in)
-		return mt_put_arms(buffer, column, &equality, leaf->exact);
+		return put_arms(buffer, column, leaf, &equality);
 	mt_exclusion_arms(column, &equality, leaf->exact, &arms);
-	return mt_put_arms(buffer, column, &arms, leaf->exact);
+	return put_arms(buffer, column, leaf, &arms);
 }
 
 /* Any other operator: $or or $and of comparisons. */
@@ -218,7 +247,7 @@ put_distinct(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *
 	else
 		buffer->len = start;
 	element = mt_build_begin_indexed(buffer, n);
-	if (mt_put_null(buffer, column, leaf->exact) == MT_ALWAYS)
+	if (put_null(buffer, column, leaf) == MT_ALWAYS)
 		return MT_ALWAYS;
 	mt_build_end(buffer, element);
 	mt_build_end(buffer, either);
@@ -290,12 +319,6 @@ put_json(Deparser *deparser, const MtCollectionColumn *column, const MtLeaf *lea
 		MT_SENT : MT_CUT;
 }
 
-static bool
-compares_text(MtCompareClass class)
-{
-	return class == MT_COMPARE_TEXT || class == MT_COMPARE_BPCHAR || class == MT_COMPARE_ENUM;
-}
-
 static MtSent
 put_leaf(Deparser *deparser, const MtLeaf *leaf)
 {
@@ -303,14 +326,14 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 	StringInfo	buffer = deparser->buffer;
 	const MtFilterValue *value;
 
-	deparser->compares_text |= compares_text(column->class) || compares_text(column->element_class) ||
+	deparser->compares_text |= mt_class_is_text(column->class) || mt_class_is_text(column->element_class) ||
 		leaf->kind == MT_CONDITION_JSON;
 	if (leaf->kind == MT_CONDITION_NOT_NULL)
-		return mt_put_not_null(buffer, column, leaf->exact);
+		return put_not_null(buffer, column, leaf);
 	if (leaf->kind == MT_CONDITION_NO_ARRAY)
 		return mt_put_no_array_at(buffer, column);
 	if (leaf->kind == MT_CONDITION_NULL)
-		return mt_put_null(buffer, column, leaf->exact);
+		return put_null(buffer, column, leaf);
 	if (leaf->kind == MT_CONDITION_RUN)
 		return put_run(buffer, column, leaf);
 	if (leaf->kind == MT_CONDITION_JSON)
@@ -321,10 +344,10 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 	switch (leaf->kind)
 	{
 		case MT_CONDITION_DISTINCT:
-			return value->isnull ? mt_put_not_null(buffer, column, leaf->exact) :
+			return value->isnull ? put_not_null(buffer, column, leaf) :
 				put_distinct(buffer, column, leaf, value->datum);
 		case MT_CONDITION_NOT_DISTINCT:
-			return value->isnull ? mt_put_null(buffer, column, leaf->exact) :
+			return value->isnull ? put_null(buffer, column, leaf) :
 				put_comparison(buffer, column, leaf, value->datum);
 		case MT_CONDITION_COMPARE:
 			return value->isnull ? MT_NEVER : put_comparison(buffer, column, leaf, value->datum);
@@ -396,12 +419,12 @@ refuse(void)
 			 errhint("Set mongo_tail.enable_pushdown to off for this query, or write shorter lists.")));
 }
 
-MtFilter
-mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values)
+/* False: a condition that must be exact is too long. */
+static bool
+build_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values, MtFilter *filter)
 {
 	StringInfoData buffer;
 	Deparser	deparser = {columns, values, &buffer, false, false};
-	MtFilter	filter;
 	int			document;
 	MtSent		sent;
 
@@ -415,16 +438,43 @@ mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const 
 		deparser.is_cut |= mt_conditions_have_exact(conditions);
 		sent = MT_ALWAYS;
 	}
-	if (deparser.is_cut)
-		refuse();
 	if (sent != MT_SENT)
 	{
 		resetStringInfo(&buffer);
 		mt_build_end(&buffer, mt_build_begin(&buffer));
 	}
-	filter.document.data = (const uint8 *) buffer.data;
-	filter.document.len = (uint32) buffer.len;
-	filter.is_empty_set = sent == MT_NEVER;
-	filter.compares_text = deparser.compares_text;
+	filter->document.data = (const uint8 *) buffer.data;
+	filter->document.len = (uint32) buffer.len;
+	filter->is_empty_set = sent == MT_NEVER;
+	filter->compares_text = deparser.compares_text;
+	return !deparser.is_cut;
+}
+
+MtFilter
+mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values)
+{
+	MtFilter	filter;
+
+	if (!build_filter(columns, conditions, values, &filter))
+		refuse();
 	return filter;
+}
+
+bool
+mt_collection_expression(const MtCollectionColumn *columns, List *condition, const MtFilterValue *values,
+						 MtFilter *expression)
+{
+	bool		is_whole = build_filter(columns, list_make1(condition), values, expression);
+	StringInfoData buffer;
+	int			document;
+
+	if (!expression->is_empty_set && expression->document.len > MT_EMPTY_DOCUMENT_BYTES)
+		return is_whole;
+	initStringInfo(&buffer);
+	document = mt_build_begin(&buffer);
+	mt_build_bool(&buffer, "$literal", !expression->is_empty_set);
+	mt_build_end(&buffer, document);
+	expression->document.data = (const uint8 *) buffer.data;
+	expression->document.len = (uint32) buffer.len;
+	return is_whole;
 }

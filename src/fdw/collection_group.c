@@ -40,8 +40,8 @@
 List *
 mt_grouping_to_list(const MtGrouping *grouping)
 {
-	return list_make4(grouping->keys, grouping->arguments, grouping->outputs,
-					  list_make2_int(grouping->is_one_row, grouping->is_distinct));
+	return list_make5(grouping->keys, grouping->arguments, grouping->outputs,
+					  list_make2_int(grouping->is_one_row, grouping->is_distinct), grouping->filters);
 }
 
 MtGrouping *
@@ -54,7 +54,17 @@ mt_grouping_from_list(List *list)
 	grouping->outputs = lthird(list);
 	grouping->is_one_row = linitial_int(lfourth(list)) != 0;
 	grouping->is_distinct = lsecond_int(lfourth(list)) != 0;
+	grouping->filters = list_nth(list, 4);
 	return grouping;
+}
+
+MtGroupArgument
+mt_group_argument(const MtGrouping *grouping, int i)
+{
+	List	   *numbers = list_nth(grouping->arguments, i);
+	MtGroupArgument argument = {linitial_int(numbers), lsecond_int(numbers), lthird_int(numbers)};
+
+	return argument;
 }
 
 /* Does "$path" of an expression mean what the path means here? */
@@ -139,53 +149,45 @@ mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind, bool is_full
 	}
 }
 
-static int
-add_key(MtGrouping *grouping, int column)
+static void
+add_output(MtGrouping *grouping, MtOutputKind kind, int index)
 {
-	int			i = 0;
-	ListCell   *cell;
-
-	foreach(cell, grouping->keys)
-	{
-		if (lfirst_int(cell) == column)
-			return i;
-		i++;
-	}
-	grouping->keys = lappend_int(grouping->keys, column);
-	return i;
-}
-
-static int
-add_argument(MtGrouping *grouping, int column, int needs)
-{
-	int			i = 0;
-	ListCell   *cell;
-
-	foreach(cell, grouping->arguments)
-	{
-		List	   *argument = lfirst(cell);
-
-		if (linitial_int(argument) == column)
-		{
-			lsecond_int(argument) |= needs;
-			return i;
-		}
-		i++;
-	}
-	grouping->arguments = lappend(grouping->arguments, list_make2_int(column, needs));
-	return i;
+	grouping->outputs = lappend(grouping->outputs, list_make2_int((int) kind, index));
 }
 
 void
-mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, int column, int needs)
+mt_grouping_add_key(MtGrouping *grouping, int column)
 {
-	int			index = 0;
+	if (!list_member_int(grouping->keys, column))
+		grouping->keys = lappend_int(grouping->keys, column);
+	for (int i = 0; i < list_length(grouping->keys); i++)
+		if (list_nth_int(grouping->keys, i) == column)
+			add_output(grouping, MT_OUTPUT_KEY, i);
+}
 
-	if (kind == MT_OUTPUT_KEY)
-		index = add_key(grouping, column);
-	else if (kind != MT_OUTPUT_COUNT_ALL)
-		index = add_argument(grouping, column, needs);
-	grouping->outputs = lappend(grouping->outputs, list_make2_int((int) kind, index));
+void
+mt_grouping_add_count_all(MtGrouping *grouping)
+{
+	add_output(grouping, MT_OUTPUT_COUNT_ALL, 0);
+}
+
+void
+mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, MtGroupArgument argument)
+{
+	for (int i = 0; i < list_length(grouping->arguments); i++)
+	{
+		MtGroupArgument other = mt_group_argument(grouping, i);
+
+		if (other.column == argument.column && other.filter == argument.filter)
+		{
+			lsecond_int((List *) list_nth(grouping->arguments, i)) |= argument.needs;
+			add_output(grouping, kind, i);
+			return;
+		}
+	}
+	add_output(grouping, kind, list_length(grouping->arguments));
+	grouping->arguments = lappend(grouping->arguments,
+								  list_make3_int(argument.column, argument.needs, argument.filter));
 }
 
 /* ---- the stage ---- */
@@ -196,29 +198,12 @@ field_text(const MtCollectionColumn *column)
 	return psprintf("$%s", column->path);
 }
 
-/* {$group: {..., name: {accumulator: "$path"}}} */
-static void
-build_accumulator(StringInfo buffer, const char *name, const char *accumulator, const char *field)
+/* What an accumulator takes of a document. */
+typedef struct Operand
 {
-	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
-
-	mt_build_text(buffer, accumulator, field);
-	mt_build_end(buffer, document);
-}
-
-/* name: {$sum: {$multiply: ["$path"]}} */
-static void
-build_guarded_sum(StringInfo buffer, const char *name, const char *field)
-{
-	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
-	int			sum = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$sum");
-	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$multiply");
-
-	mt_build_text(buffer, "0", field);
-	mt_build_end(buffer, list);
-	mt_build_end(buffer, sum);
-	mt_build_end(buffer, document);
-}
+	const char *field;			/* with $; NULL: the document itself, to count it */
+	MtSlice		filter;			/* an expression; else null is taken.  No data: none */
+} Operand;
 
 static void
 build_int32(StringInfo buffer, const char *name, int32 v)
@@ -227,22 +212,86 @@ build_int32(StringInfo buffer, const char *name, int32 v)
 	mt_build_le32(buffer, (uint32) v);
 }
 
-/* name: {$sum: {$cond: [{$gt: ["$path", null]}, 1, 0]}} */
+/* name: "$path", or {$cond: [filter, "$path", null]} */
 static void
-build_count(StringInfo buffer, const char *name, const char *field)
+build_operand(StringInfo buffer, const char *name, const Operand *operand)
+{
+	int			document;
+	int			condition;
+
+	if (operand->filter.data == NULL)
+	{
+		mt_build_text(buffer, name, operand->field);
+		return;
+	}
+	document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	condition = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
+	mt_build_document(buffer, "0", operand->filter);
+	mt_build_text(buffer, "1", operand->field);
+	mt_build_name(buffer, MT_BSON_NULL, "2");
+	mt_build_end(buffer, condition);
+	mt_build_end(buffer, document);
+}
+
+/* name: {accumulator: operand} */
+static void
+build_accumulator(StringInfo buffer, const char *name, const char *accumulator, const Operand *operand)
+{
+	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+
+	build_operand(buffer, accumulator, operand);
+	mt_build_end(buffer, document);
+}
+
+/* name: {$sum: {$multiply: [operand]}} */
+static void
+build_guarded_sum(StringInfo buffer, const char *name, const Operand *operand)
+{
+	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	int			sum = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$sum");
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$multiply");
+
+	build_operand(buffer, "0", operand);
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, sum);
+	mt_build_end(buffer, document);
+}
+
+/* {$in: [{$ifNull: [operand, null]}, [null]]}; by $gt it costs MongoDB 6.0 twice that */
+static void
+build_is_null(StringInfo buffer, const char *name, const Operand *operand)
+{
+	int			condition = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	int			in = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
+	int			document = mt_build_begin_indexed(buffer, 0);
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$ifNull");
+
+	build_operand(buffer, "0", operand);
+	mt_build_name(buffer, MT_BSON_NULL, "1");
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, document);
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "1");
+	mt_build_name(buffer, MT_BSON_NULL, "0");
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, in);
+	mt_build_end(buffer, condition);
+}
+
+/* name: {$sum: {$cond: [there is none, 0, 1]}}, or of documents {$sum: {$cond: [filter, 1, 0]}} */
+static void
+build_count(StringInfo buffer, const char *name, const Operand *operand)
 {
 	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
 	int			sum = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$sum");
 	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
-	int			condition = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "0");
-	int			greater = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$gt");
+	bool		is_value = operand->field != NULL;
 
-	mt_build_text(buffer, "0", field);
-	mt_build_name(buffer, MT_BSON_NULL, "1");
-	mt_build_end(buffer, greater);
-	mt_build_end(buffer, condition);
-	build_int32(buffer, "1", 1);
-	build_int32(buffer, "2", 0);
+	if (is_value)
+		build_is_null(buffer, "0", operand);
+	else
+		mt_build_document(buffer, "0", operand->filter);
+	build_int32(buffer, "1", is_value ? 0 : 1);
+	build_int32(buffer, "2", is_value ? 1 : 0);
 	mt_build_end(buffer, either);
 	mt_build_end(buffer, sum);
 	mt_build_end(buffer, document);
@@ -279,10 +328,8 @@ build_keys(StringInfo buffer, List *fields, bool is_precise)
 
 /* What to ask for: one of all, a count, an average, and nothing more than the sum. */
 static int
-asked_needs(List *argument, bool is_precise)
+asked_needs(int needs, bool is_precise)
 {
-	int			needs = lsecond_int(argument);
-
 	if (is_precise && (needs & (MT_NEED_ALL | MT_NEED_AVG | MT_NEED_SOME)))
 		needs = (needs | MT_NEED_COUNT) & ~MT_NEED_ALL;
 	if (needs & (MT_NEED_ALL | MT_NEED_COUNT))
@@ -292,20 +339,20 @@ asked_needs(List *argument, bool is_precise)
 
 /* The accumulators of one argument. */
 static void
-build_argument(StringInfo buffer, int i, const char *field, int needs)
+build_argument(StringInfo buffer, int i, const Operand *operand, int needs)
 {
 	if (needs & MT_NEED_ALL)
-		build_accumulator(buffer, psprintf("s%d", i), "$sum", field);
+		build_accumulator(buffer, psprintf("s%d", i), "$sum", operand);
 	else if (needs & MT_NEED_SUM)
-		build_guarded_sum(buffer, psprintf("s%d", i), field);
+		build_guarded_sum(buffer, psprintf("s%d", i), operand);
 	if (needs & (MT_NEED_ALL | MT_NEED_AVG))
-		build_accumulator(buffer, psprintf("a%d", i), "$avg", field);
+		build_accumulator(buffer, psprintf("a%d", i), "$avg", operand);
 	if (needs & MT_NEED_COUNT)
-		build_count(buffer, psprintf("c%d", i), field);
+		build_count(buffer, psprintf("c%d", i), operand);
 	if (needs & MT_NEED_RANGE)
 	{
-		build_accumulator(buffer, psprintf("l%d", i), "$min", field);
-		build_accumulator(buffer, psprintf("h%d", i), "$max", field);
+		build_accumulator(buffer, psprintf("l%d", i), "$min", operand);
+		build_accumulator(buffer, psprintf("h%d", i), "$max", operand);
 	}
 }
 
@@ -372,52 +419,122 @@ values_of(List *fields)
 	return values;
 }
 
-void
-mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
-			   bool is_precise)
+/* What a stage may take of MongoDB's 16 MB. */
+#define MAX_STAGE_BYTES (12 * 1024 * 1024)
+
+/* The filters as expressions, of MtFilter; false: one is too long. */
+static bool
+express_filters(const MtGrouping *grouping, const MtCollectionColumn *columns, const MtFilterValue *values,
+				List **expressions)
 {
-	List	   *keys = NIL;
-	List	   *fields = NIL;
-	int			stage;
-	int			group;
+	bool		are_whole = true;
 	ListCell   *cell;
 
-	foreach(cell, grouping->keys)
-		keys = lappend(keys, field_text(&columns[lfirst_int(cell)]));
-	foreach(cell, grouping->arguments)
-		fields = lappend(fields, field_text(&columns[linitial_int((List *) lfirst(cell))]));
-	if (grouping->is_distinct)
+	*expressions = NIL;
+	foreach(cell, grouping->filters)
 	{
-		/* each value once in each group; then null and missing are one */
-		List	   *all = list_concat_copy(keys, fields);
+		MtFilter   *expression = palloc(sizeof *expression);
 
-		build_values(buffer, (*n)++, all, false);
-		all = values_of(all);
-		build_values(buffer, (*n)++, all, true);
-		keys = list_truncate(list_copy(all), list_length(keys));
-		fields = list_make1(llast(all));
+		are_whole &= mt_collection_expression(columns, lfirst(cell), values, expression);
+		*expressions = lappend(*expressions, expression);
 	}
-	stage = mt_build_begin_indexed(buffer, (*n)++);
-	group = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$group");
-	build_keys(buffer, keys, is_precise);
-	if (list_length(grouping->outputs) > list_length(grouping->keys))
-		build_count_all(buffer, grouping->is_distinct);
-	for (int i = 0; i < list_length(fields); i++)
-		build_argument(buffer, i, list_nth(fields, i), asked_needs(list_nth(grouping->arguments, i), is_precise));
-	mt_build_end(buffer, group);
-	mt_build_end(buffer, stage);
+	return are_whole;
 }
 
-bool
-mt_group_compares_text(const MtGrouping *grouping, const MtCollectionColumn *columns)
+static List *
+operands_of(const MtGrouping *grouping, const MtCollectionColumn *columns, List *filters)
+{
+	List	   *operands = NIL;
+
+	for (int i = 0; i < list_length(grouping->arguments); i++)
+	{
+		MtGroupArgument argument = mt_group_argument(grouping, i);
+		Operand    *operand = palloc0(sizeof *operand);
+
+		if (argument.column >= 0)
+			operand->field = field_text(&columns[argument.column]);
+		if (argument.filter >= 0)
+			operand->filter = ((const MtFilter *) list_nth(filters, argument.filter))->document;
+		operands = lappend(operands, operand);
+	}
+	return operands;
+}
+
+/* Two stages, after which each value is there once in each group; then null and missing are one. */
+static void
+build_distinct_values(StringInfo buffer, int *n, List **keys, Operand *operand)
+{
+	List	   *all = lappend(list_copy(*keys), (void *) operand->field);
+
+	build_values(buffer, (*n)++, all, false);
+	all = values_of(all);
+	build_values(buffer, (*n)++, all, true);
+	*keys = list_truncate(list_copy(all), list_length(*keys));
+	operand->field = llast(all);
+}
+
+/* Are strings compared? */
+static bool
+compares_text(const MtGrouping *grouping, const MtCollectionColumn *columns, const List *filters)
 {
 	ListCell   *cell;
+	MtGroupArgument argument;
 
 	foreach(cell, grouping->keys)
 		if (columns[lfirst_int(cell)].class == MT_COMPARE_TEXT)
 			return true;
-	foreach(cell, grouping->arguments)
-		if (columns[linitial_int((List *) lfirst(cell))].class == MT_COMPARE_TEXT)
+	foreach(cell, filters)
+		if (((const MtFilter *) lfirst(cell))->compares_text)
 			return true;
+	for (int i = 0; i < list_length(grouping->arguments); i++)
+	{
+		argument = mt_group_argument(grouping, i);
+		if (argument.column >= 0 && columns[argument.column].class == MT_COMPARE_TEXT)
+			return true;
+	}
 	return false;
+}
+
+/* All accumulators; false: they are too long, and not all. */
+static bool
+build_accumulators(StringInfo buffer, const MtGrouping *grouping, List *operands, bool is_precise)
+{
+	int			start = buffer->len;
+
+	if (list_length(grouping->outputs) > list_length(grouping->keys))
+		build_count_all(buffer, grouping->is_distinct);
+	for (int i = 0; i < list_length(operands); i++)
+	{
+		build_argument(buffer, i, list_nth(operands, i),
+					   asked_needs(mt_group_argument(grouping, i).needs, is_precise));
+		if (buffer->len - start > MAX_STAGE_BYTES)
+			return false;
+	}
+	return true;
+}
+
+bool
+mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
+			   const MtFilterValue *values, bool is_precise, bool *are_texts)
+{
+	List	   *filters;
+	bool		is_whole = express_filters(grouping, columns, values, &filters);
+	List	   *operands = operands_of(grouping, columns, filters);
+	List	   *keys = NIL;
+	int			stage;
+	int			group;
+	ListCell   *cell;
+
+	*are_texts |= compares_text(grouping, columns, filters);
+	foreach(cell, grouping->keys)
+		keys = lappend(keys, field_text(&columns[lfirst_int(cell)]));
+	if (grouping->is_distinct)
+		build_distinct_values(buffer, n, &keys, linitial(operands));
+	stage = mt_build_begin_indexed(buffer, (*n)++);
+	group = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$group");
+	build_keys(buffer, keys, is_precise);
+	is_whole = is_whole && build_accumulators(buffer, grouping, operands, is_precise);
+	mt_build_end(buffer, group);
+	mt_build_end(buffer, stage);
+	return is_whole;
 }

@@ -15,6 +15,7 @@
 #include "nodes/pg_list.h"
 
 #include "fdw/collection_column.h"
+#include "fdw/collection_deparse.h"
 
 /* What a column of the result is. */
 typedef enum MtOutputKind
@@ -40,11 +41,22 @@ typedef enum MtOutputKind
 typedef struct MtGrouping
 {
 	List	   *keys;			/* indexes of columns */
-	List	   *arguments;		/* aggregated columns: integer lists of index and needs */
+	List	   *arguments;		/* what is aggregated: integer lists, see MtGroupArgument */
+	List	   *filters;		/* conditions in the form of expressions */
 	List	   *outputs;		/* integer lists of MtOutputKind and index in keys or arguments */
 	bool		is_one_row;		/* no GROUP BY: a row even when there is no document */
 	bool		is_distinct;	/* the only argument counts as often as it has values */
 } MtGrouping;
+
+/* A column, or documents as such, and which of them. */
+typedef struct MtGroupArgument
+{
+	int			column;			/* index; -1: none, documents are counted */
+	int			needs;
+	int			filter;			/* index in filters; -1: all */
+} MtGroupArgument;
+
+extern MtGroupArgument mt_group_argument(const MtGrouping *grouping, int i);
 
 extern List *mt_grouping_to_list(const MtGrouping *grouping);
 extern MtGrouping *mt_grouping_from_list(List *list);
@@ -59,19 +71,19 @@ extern bool mt_group_takes_key(const MtCollectionColumn *column);
  */
 extern int	mt_group_needs(const MtCollectionColumn *column, MtOutputKind kind, bool is_full);
 
-/* An output over a column: registers the column among keys or arguments. */
-extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, int column, int needs);
+/* An output over a column, or over what the argument says: registers it among keys or arguments. */
+extern void mt_grouping_add_key(MtGrouping *grouping, int column);
+extern void mt_grouping_add_count_all(MtGrouping *grouping);
+extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, MtGroupArgument argument);
 
 /*
  * Write the $group, or two of them, as elements of a pipeline, of which *n are
- * there already.  is_precise: the slower way,
- * which leaves nothing unknown.
+ * there already; values are those of the filters.  is_precise: the slower way,
+ * which leaves nothing unknown.  *compares_text is set when they compare strings.
+ * False: they would be too long, and are not whole.
  */
-extern void mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping,
-						   const MtCollectionColumn *columns, bool is_precise);
-
-/* Are strings compared? */
-extern bool mt_group_compares_text(const MtGrouping *grouping, const MtCollectionColumn *columns);
+extern bool mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
+						   const MtFilterValue *values, bool is_precise, bool *compares_text);
 
 /* ---- results ---- */
 

@@ -33,7 +33,8 @@ typedef struct Facts
 
 typedef struct Argument
 {
-	const MtCollectionColumn *column;
+	const MtCollectionColumn *column;	/* NULL: documents are counted */
+	int			needs;
 	MtColumnConverter *least;
 	MtColumnConverter *greatest;
 	Facts		facts;
@@ -91,11 +92,15 @@ mt_group_reader_create(const MtGrouping *grouping, const MtCollectionColumn *col
 		key->column = &columns[lfirst_int(cell)];
 		key->converter = converter_of(key->column);
 	}
-	foreach(cell, grouping->arguments)
+	for (int i = 0; i < list_length(grouping->arguments); i++)
 	{
 		Argument   *argument = &reader->arguments[reader->n_arguments++];
+		MtGroupArgument planned = mt_group_argument(grouping, i);
 
-		argument->column = &columns[linitial_int((List *) lfirst(cell))];
+		argument->needs = planned.needs;
+		if (planned.column < 0)
+			continue;
+		argument->column = &columns[planned.column];
 		argument->least = converter_of(argument->column);
 		argument->greatest = converter_of(argument->column);
 	}
@@ -344,9 +349,10 @@ quotient(const MtGroupReader *reader, const Facts *facts)
 
 /* How many values, by count or by sum and average. */
 static MtGroupVerdict
-judge_count(const MtGroupReader *reader, Argument *argument, int needs)
+judge_count(const MtGroupReader *reader, Argument *argument)
 {
 	Facts	   *facts = &argument->facts;
+	int			needs = argument->needs;
 
 	facts->count = -1;
 	if (is_integer(&facts->counted))
@@ -390,7 +396,7 @@ judge(MtGroupReader *reader)
 	for (int i = 0; i < reader->n_arguments; i++)
 	{
 		Argument   *argument = &reader->arguments[i];
-		int			needs = lsecond_int((List *) list_nth(reader->grouping->arguments, i));
+		int			needs = argument->needs;
 
 		argument->is_empty = false;
 		if ((needs & MT_NEED_RANGE) && !judge_range(reader, argument))
@@ -398,7 +404,7 @@ judge(MtGroupReader *reader)
 		if ((needs & MT_NEED_SUM) && !judge_sum(argument))
 			return MT_GROUP_ODD;
 		if (needs & (MT_NEED_COUNT | MT_NEED_AVG | MT_NEED_SOME | MT_NEED_ALL))
-			verdict = Max(verdict, judge_count(reader, argument, needs));
+			verdict = Max(verdict, judge_count(reader, argument));
 	}
 	return verdict;
 }

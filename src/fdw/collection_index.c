@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 
 #include "fdw/collection_index.h"
+#include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
 
 typedef enum BoundKind
@@ -29,7 +30,8 @@ typedef enum BoundKind
 typedef struct Bound
 {
 	BoundKind	kind;
-	const MtCollectionColumn *column;
+	const char *path;
+	bool		compares_text;	/* perhaps: so by bytes */
 	RestrictInfo *clause;
 } Bound;
 
@@ -37,24 +39,21 @@ typedef struct Bound
 
 /* Does the pattern of a LIKE begin with what any text has? */
 static bool
-is_open_pattern(const RestrictInfo *clause)
+is_open_pattern(const MtLeaf *leaf, List *values)
 {
-	Node	   *pattern;
+	const Const *pattern = list_nth(values, leaf->value);
 	char	   *begin;
 
-	if (clause == NULL || !IsA(clause->clause, OpExpr))
+	if (!IsA(pattern, Const) || pattern->constisnull || pattern->consttype != TEXTOID)
 		return false;
-	pattern = llast(((OpExpr *) clause->clause)->args);
-	if (!IsA(pattern, Const) || ((Const *) pattern)->constisnull || ((Const *) pattern)->consttype != TEXTOID)
-		return false;
-	begin = TextDatumGetCString(((Const *) pattern)->constvalue);
+	begin = TextDatumGetCString(pattern->constvalue);
 	return begin[0] == '%' || begin[0] == '_';
 }
 
 static BoundKind
-strategy_kind(int strategy, const RestrictInfo *clause)
+strategy_kind(const MtLeaf *leaf, List *values)
 {
-	switch (strategy)
+	switch (leaf->strategy)
 	{
 		case BTEqualStrategyNumber:
 			return BOUND_POINT;
@@ -65,48 +64,93 @@ strategy_kind(int strategy, const RestrictInfo *clause)
 		case MT_PREFIX_STRATEGY:
 			return BOUND_RANGE;
 		case MT_LIKE_STRATEGY:
-			return is_open_pattern(clause) ? BOUND_NONE : BOUND_RANGE;
+			return is_open_pattern(leaf, values) ? BOUND_NONE : BOUND_RANGE;
 		default:
 			return BOUND_NONE;
 	}
 }
 
+static bool
+is_known_value(const Node *value)
+{
+	return IsA(value, Const) && !((const Const *) value)->constisnull;
+}
+
+/* Arrays are asked for by two arms, one of which no index answers: see put_elements. */
 static BoundKind
-leaf_kind(const MtLeaf *leaf, const RestrictInfo *clause)
+leaf_kind(const MtLeaf *leaf, List *values)
 {
 	switch (leaf->kind)
 	{
 		case MT_CONDITION_COMPARE:
-			return strategy_kind(leaf->strategy, clause);
+			return strategy_kind(leaf, values);
 		case MT_CONDITION_ANY:
 		case MT_CONDITION_ALL:
-			return Min(strategy_kind(leaf->strategy, clause), BOUND_EQUAL);
+			return Min(strategy_kind(leaf, values), BOUND_EQUAL);
 		case MT_CONDITION_NULL:
-		case MT_CONDITION_NOT_DISTINCT:
 			return BOUND_NULL;
+		case MT_CONDITION_NOT_DISTINCT:
+			return is_known_value(list_nth(values, leaf->value)) ? BOUND_POINT : BOUND_NULL;
+		case MT_CONDITION_JSON:
+			return leaf->strategy % 256 == MT_JSON_NUMBER ? BOUND_RANGE : BOUND_EQUAL;
 		default:
 			return BOUND_NONE;
 	}
 }
 
-static Bound *
-leaf_bound(const MtCollectionColumn *columns, List *condition, RestrictInfo *clause)
+/* The paths that a leaf compares, as its filter names them. */
+static List *
+leaf_paths(const MtCollectionColumn *columns, const MtLeaf *leaf, List *values)
+{
+	const MtCollectionColumn *column = &columns[leaf->column];
+	const Const *path;
+
+	if (leaf->kind != MT_CONDITION_JSON)
+		return list_make1(column->path);
+	path = list_nth(values, leaf->path);
+	return mt_json_compared_paths(column, TextDatumGetCString(path->constvalue), (MtJsonTest) (leaf->strategy % 256),
+								  leaf->value >= 0 ? list_nth(values, leaf->value) : NULL);
+}
+
+/* Bounds of all the paths that a leaf compares. */
+static List *
+leaf_bounds(const MtCollectionColumn *columns, List *condition, const MtShippedClause *shipped)
 {
 	MtLeaf		leaf = mt_condition_leaf(condition);
-	Bound	   *bound;
+	BoundKind	kind = leaf_kind(&leaf, shipped->values);
+	List	   *bounds = NIL;
+	ListCell   *cell;
 
-	if (leaf_kind(&leaf, clause) == BOUND_NONE)
-		return NULL;
-	bound = palloc(sizeof *bound);
-	bound->kind = leaf_kind(&leaf, clause);
-	bound->column = &columns[leaf.column];
-	bound->clause = clause;
-	return bound;
+	if (kind == BOUND_NONE)
+		return NIL;
+	foreach(cell, leaf_paths(columns, &leaf, shipped->values))
+	{
+		Bound	   *bound = palloc(sizeof *bound);
+
+		bound->kind = kind;
+		bound->path = lfirst(cell);
+		bound->compares_text = leaf.kind == MT_CONDITION_JSON || mt_class_is_text(columns[leaf.column].class);
+		bound->clause = shipped->clause;
+		bounds = lappend(bounds, bound);
+	}
+	return bounds;
+}
+
+static void
+widen(Bound *common, const Bound *bound)
+{
+	if (common->kind == BOUND_NULL || bound->kind == BOUND_NULL)
+		common->kind = BOUND_NULL;
+	else if (common->kind == BOUND_RANGE || bound->kind == BOUND_RANGE)
+		common->kind = BOUND_RANGE;
+	else
+		common->kind = BOUND_EQUAL;
+	common->compares_text |= bound->compares_text;
 }
 
 /* One path that each arm of an OR bounds; NULL: there is none. */
 static Bound *
-or_bound(const MtCollectionColumn *columns, List *arms, RestrictInfo *clause)
+or_bound(const MtCollectionColumn *columns, List *arms, const MtShippedClause *shipped)
 {
 	Bound	   *common = NULL;
 	ListCell   *cell;
@@ -114,40 +158,36 @@ or_bound(const MtCollectionColumn *columns, List *arms, RestrictInfo *clause)
 	foreach(cell, arms)
 	{
 		List	   *arm = lfirst(cell);
-		Bound	   *bound = IsA(arm, IntList) ? leaf_bound(columns, arm, clause) : NULL;
+		List	   *bounds = IsA(arm, IntList) ? leaf_bounds(columns, arm, shipped) : NIL;
+		Bound	   *bound = list_length(bounds) == 1 ? linitial(bounds) : NULL;
 
-		if (bound == NULL || (common != NULL && strcmp(bound->column->path, common->column->path) != 0))
+		if (bound == NULL || (common != NULL && strcmp(bound->path, common->path) != 0))
 			return NULL;
 		if (common == NULL)
 			common = bound;
-		else if (common->kind == BOUND_NULL || bound->kind == BOUND_NULL)
-			common->kind = BOUND_NULL;
-		else if (common->kind == BOUND_RANGE || bound->kind == BOUND_RANGE)
-			common->kind = BOUND_RANGE;
 		else
-			common->kind = BOUND_EQUAL;
+			widen(common, bound);
 	}
 	return common;
 }
 
 /* Append what a condition that must hold says. */
 static List *
-add_bounds(List *bounds, const MtCollectionColumn *columns, List *condition, RestrictInfo *clause)
+add_bounds(List *bounds, const MtCollectionColumn *columns, List *condition, const MtShippedClause *shipped)
 {
 	Bound	   *bound;
 	ListCell   *cell;
 
 	if (IsA(condition, IntList))
-		bound = leaf_bound(columns, condition, clause);
-	else if (intVal(linitial(condition)) == MT_CONDITION_OR)
-		bound = or_bound(columns, lsecond(condition), clause);
-	else
+		return list_concat(bounds, leaf_bounds(columns, condition, shipped));
+	if (intVal(linitial(condition)) == MT_CONDITION_OR)
 	{
-		foreach(cell, (List *) lsecond(condition))
-			bounds = add_bounds(bounds, columns, lfirst(cell), clause);
-		return bounds;
+		bound = or_bound(columns, lsecond(condition), shipped);
+		return bound != NULL ? lappend(bounds, bound) : bounds;
 	}
-	return bound != NULL ? lappend(bounds, bound) : bounds;
+	foreach(cell, (List *) lsecond(condition))
+		bounds = add_bounds(bounds, columns, lfirst(cell), shipped);
+	return bounds;
 }
 
 /* ---- indexes ---- */
@@ -156,14 +196,14 @@ add_bounds(List *bounds, const MtCollectionColumn *columns, List *condition, Res
 static bool
 can_use(const MtCollectionIndex *index, const Bound *bound)
 {
-	return !(index->has_collation && bound->column->class == MT_COMPARE_TEXT) &&
+	return !(index->has_collation && bound->compares_text) &&
 		!(index->is_sparse && bound->kind == BOUND_NULL);
 }
 
 static bool
 is_of_field(const MtCollectionIndex *index, const MtIndexField *field, const Bound *bound)
 {
-	const char *path = bound->column->path;
+	const char *path = bound->path;
 	size_t		len = strlen(field->path);
 
 	if (!index->is_wildcard)
@@ -194,9 +234,9 @@ index_clauses(const MtCollectionIndex *index, List *bounds, bool *is_point)
 
 			if (!can_use(index, bound) || !is_of_field(index, &index->fields[i], bound) ||
 				(index->fields[i].is_hashed && bound->kind < BOUND_EQUAL) ||
-				(path != NULL && strcmp(path, bound->column->path) != 0))
+				(path != NULL && strcmp(path, bound->path) != 0))
 				continue;
-			path = bound->column->path;
+			path = bound->path;
 			clauses = list_append_unique_ptr(clauses, bound->clause);
 			kind = Max(kind, bound->kind);
 		}
@@ -228,13 +268,13 @@ consider(PlannerInfo *root, RelOptInfo *baserel, const MtCollectionIndex *index,
  * one.
  */
 static bool
-arms_have_indexes(List *indexes, const MtCollectionColumn *columns, List *arms)
+arms_have_indexes(List *indexes, const MtCollectionColumn *columns, const MtShippedClause *shipped)
 {
 	ListCell   *cell;
 
-	foreach(cell, arms)
+	foreach(cell, (List *) lsecond(shipped->condition))
 	{
-		List	   *bounds = add_bounds(NIL, columns, lfirst(cell), NULL);
+		List	   *bounds = add_bounds(NIL, columns, lfirst(cell), shipped);
 		bool		has_index = false;
 		bool		is_point;
 		ListCell   *index;
@@ -254,7 +294,7 @@ consider_or(PlannerInfo *root, RelOptInfo *baserel, List *indexes, const MtColle
 	double		fraction;
 
 	if (IsA(shipped->condition, IntList) || intVal(linitial(shipped->condition)) != MT_CONDITION_OR ||
-		!arms_have_indexes(indexes, columns, lsecond(shipped->condition)))
+		!arms_have_indexes(indexes, columns, shipped))
 		return;
 	fraction = clause_selectivity(root, (Node *) shipped->clause, (int) baserel->relid, JOIN_INNER, NULL);
 	if (best->is_used && best->fraction <= fraction)
@@ -276,7 +316,7 @@ mt_index_use(PlannerInfo *root, RelOptInfo *baserel, List *indexes, const MtColl
 	{
 		MtShippedClause *one = lfirst(cell);
 
-		bounds = add_bounds(bounds, columns, one->condition, one->clause);
+		bounds = add_bounds(bounds, columns, one->condition, one);
 		consider_or(root, baserel, indexes, columns, one, &best);
 	}
 	foreach(cell, indexes)

@@ -18,6 +18,7 @@ typedef struct MtShippedClause
 {
 	RestrictInfo *clause;
 	List	   *condition;		/* see collection_shippable.h */
+	List	   *values;			/* expressions of its values, and perhaps of others' behind them */
 } MtShippedClause;
 
 typedef struct MtIndexUse

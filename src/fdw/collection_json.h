@@ -43,6 +43,14 @@ extern MtJsonClause mt_json_clause(Node *clause);
 extern bool mt_column_holds_json(const MtCollectionColumn *column);
 
 /*
+ * The paths of which a test's filter says that one of some values is there, or
+ * (of MT_JSON_NUMBER) one of a range; as far as that can be told from the
+ * expression of its value, which may be NULL.
+ */
+extern List *mt_json_compared_paths(const MtCollectionColumn *column, const char *path, MtJsonTest test,
+									const Node *value);
+
+/*
  * The superset of a test, as elements of a document.  False: it cannot be said,
  * and what was written is to be taken back.
  */

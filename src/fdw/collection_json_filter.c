@@ -164,6 +164,7 @@ typedef struct Containment
 {
 	StringInfo	buffer;
 	int			n;				/* conditions in $and */
+	List	   *paths;			/* which they are of */
 } Containment;
 
 static void
@@ -177,6 +178,7 @@ contain_scalar(Containment *containment, const char *path, const JsonbValue *sca
 	element = mt_build_begin_indexed(containment->buffer, containment->n++);
 	put_points(containment->buffer, path, points);
 	mt_build_end(containment->buffer, element);
+	containment->paths = lappend(containment->paths, pstrdup(path));
 }
 
 /*
@@ -217,12 +219,23 @@ contain(Containment *containment, const char *path, JsonbContainer *value)
 static bool
 put_containment(StringInfo buffer, const char *path, Jsonb *value)
 {
-	Containment containment = {buffer, 0};
+	Containment containment = {buffer, 0, NIL};
 	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$and");
 
 	contain(&containment, path, &value->root);
 	mt_build_end(buffer, list);
 	return containment.n > 0;
+}
+
+static List *
+contained_paths(const char *path, Jsonb *value)
+{
+	StringInfoData scratch;
+	Containment containment = {&scratch, 0, NIL};
+
+	initStringInfo(&scratch);
+	contain(&containment, path, &value->root);
+	return containment.paths;
 }
 
 /* ---- keys ---- */
@@ -399,4 +412,22 @@ mt_json_put(StringInfo buffer, const MtCollectionColumn *column, const char *pat
 			put_present(buffer, document_path);
 			return true;
 	}
+}
+
+List *
+mt_json_compared_paths(const MtCollectionColumn *column, const char *path, MtJsonTest test, const Node *value)
+{
+	char	   *document_path = full_path(column, path);
+	JsonbValue	scalar;
+	Jsonb	   *jsonb;
+
+	if (test == MT_JSON_TEXT_EQUAL || test == MT_JSON_TEXT_IN || test == MT_JSON_NUMBER)
+		return list_make1(document_path);
+	if ((test != MT_JSON_EQUAL && test != MT_JSON_CONTAINS) || value == NULL || !IsA(value, Const) ||
+		((const Const *) value)->constisnull)
+		return NIL;
+	jsonb = DatumGetJsonbP(((const Const *) value)->constvalue);
+	if (test == MT_JSON_EQUAL && JsonbExtractScalar(&jsonb->root, &scalar))
+		return *document_path == '\0' ? NIL : list_make1(document_path);
+	return contained_paths(document_path, jsonb);
 }

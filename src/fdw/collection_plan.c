@@ -67,6 +67,7 @@ shipped_clauses(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 		one = palloc(sizeof *one);
 		one->clause = clause;
 		one->condition = condition;
+		one->values = values;
 		shipped = lappend(shipped, one);
 	}
 	return shipped;

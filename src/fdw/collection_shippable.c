@@ -23,6 +23,14 @@
 #include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
 
+/* The form of a leaf, in its list. */
+enum
+{
+	FORM_SUPERSET,
+	FORM_EXACT,
+	FORM_EXPRESSION
+};
+
 typedef struct Shipper
 {
 	PlannerInfo *root;
@@ -57,11 +65,11 @@ is_value(const Shipper *shipper, Node *node)
 
 /* The members of MtLeaf, but for a path below json, and of all runs. */
 static List *
-make_leaf(MtConditionKind kind, int column, int strategy, Oid type, int value, bool exact)
+make_leaf(MtConditionKind kind, int column, int strategy, Oid type, int value, int form)
 {
 	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
 
-	return lappend_int(lappend_int(lappend_int(lappend_int(result, value), -1), exact), -1);
+	return lappend_int(lappend_int(lappend_int(lappend_int(result, value), -1), form), -1);
 }
 
 /* A leaf in its superset form; can_be_exact: it has the other, too. */
@@ -69,7 +77,7 @@ static List *
 leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, int value, bool can_be_exact)
 {
 	shipper->exact &= can_be_exact;
-	return make_leaf(kind, column, strategy, type, value, false);
+	return make_leaf(kind, column, strategy, type, value, FORM_SUPERSET);
 }
 
 MtLeaf
@@ -83,7 +91,8 @@ mt_condition_leaf(List *condition)
 	result.type = (Oid) list_nth_int(condition, 3);
 	result.value = list_nth_int(condition, 4);
 	result.path = list_nth_int(condition, 5);
-	result.exact = list_nth_int(condition, 6) != 0;
+	result.exact = list_nth_int(condition, 6) != FORM_SUPERSET;
+	result.is_expression = list_nth_int(condition, 6) == FORM_EXPRESSION;
 	result.run = list_nth_int(condition, 7);
 	return result;
 }
@@ -91,13 +100,13 @@ mt_condition_leaf(List *condition)
 List *
 mt_condition_of_column(MtConditionKind kind, int column)
 {
-	return make_leaf(kind, column, 0, InvalidOid, -1, true);
+	return make_leaf(kind, column, 0, InvalidOid, -1, FORM_EXACT);
 }
 
 List *
 mt_condition_run(int column, int run)
 {
-	return make_leaf(MT_CONDITION_RUN, column, run, InvalidOid, -1, true);
+	return make_leaf(MT_CONDITION_RUN, column, run, InvalidOid, -1, FORM_EXACT);
 }
 
 /* Comparisons but equality have an arm for each run. */
@@ -120,8 +129,8 @@ mt_condition_of_run(List *condition, const MtCollectionColumn *columns, List *ru
 	return copy;
 }
 
-List *
-mt_condition_exact(List *condition)
+static List *
+in_form(List *condition, int form)
 {
 	List	   *arms = NIL;
 	ListCell   *cell;
@@ -130,12 +139,24 @@ mt_condition_exact(List *condition)
 	{
 		List	   *copy = list_copy(condition);
 
-		list_nth_cell(copy, 6)->int_value = true;
+		list_nth_cell(copy, 6)->int_value = form;
 		return copy;
 	}
 	foreach(cell, (List *) lsecond(condition))
-		arms = lappend(arms, mt_condition_exact(lfirst(cell)));
+		arms = lappend(arms, in_form(lfirst(cell), form));
 	return list_make2(linitial(condition), arms);
+}
+
+List *
+mt_condition_exact(List *condition)
+{
+	return in_form(condition, FORM_EXACT);
+}
+
+List *
+mt_condition_expression(List *condition)
+{
+	return in_form(condition, FORM_EXPRESSION);
 }
 
 bool

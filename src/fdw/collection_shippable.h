@@ -56,6 +56,7 @@ typedef struct MtLeaf
 	int			value;			/* index in the plan's list of values */
 	int			path;			/* the same of the path below a column of json; -1: none */
 	bool		exact;			/* the form in which it is sent */
+	bool		is_expression;	/* which is exact, too */
 	int			run;			/* of the column's values only this run (collection_arm.h); -1: all */
 } MtLeaf;
 
@@ -69,6 +70,9 @@ extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollecti
 
 /* A copy of a condition in its exact form, which it must have. */
 extern List *mt_condition_exact(List *condition);
+
+/* The same as an aggregation expression, which it must have (collection_expression.c). */
+extern List *mt_condition_expression(List *condition);
 
 /* A condition without a value on a column, in its exact form. */
 extern List *mt_condition_of_column(MtConditionKind kind, int column);

@@ -1,9 +1,9 @@
 /*
  * collection_upper.c
- *		Planning what MongoDB does beyond sending documents.
+ *		Planning aggregates, GROUP BY and DISTINCT.
  *
- * Aggregates, GROUP BY and DISTINCT of bare columns become one $group, under
- * the condition that WHERE, if there is one, has an exact form.  Whatever
+ * Those of bare columns become one $group, under the condition that WHERE and
+ * FILTER, where there are any, have an exact form.  Whatever
  * expressions stand over aggregates and keys, HAVING among them, is evaluated
  * here, on the groups.
  *
@@ -34,17 +34,14 @@
 
 #include "base/collation.h"
 #include "compat.h"
+#include "fdw/collection_arm.h"
+#include "fdw/collection_limit.h"
 #include "fdw/collection_plan.h"
+#include "fdw/collection_shippable.h"
 #include "fdw/collection_upper.h"
 
 /* What a $group costs MongoDB of what it costs to send all its documents. */
 #define GROUP_COST_SHARE	0.6
-/* A sort of all documents of which few are sent, of the same. */
-#define SORT_COST_SHARE		0.5
-/* A second run (collection_order.c), in which few documents are. */
-#define RUN_COST_SHARE		0.3
-/* A find that knows its limit leaves no cursor to be closed. */
-#define LIMITED_STARTUP_SHARE 0.9
 /* Fetching a group, in units of cpu_tuple_cost. */
 #define GROUP_FETCH_FACTOR	8.0
 
@@ -65,6 +62,7 @@ typedef struct Grouper
 	MtCollectionRel *known;
 	GroupPlan  *plan;
 	MtGrouping *grouping;
+	List	   *filters;		/* expressions of FILTER: those of the grouping's filters */
 	int			n_plain;		/* aggregates over columns */
 	int			n_distinct;		/* those of the kind count(DISTINCT column) */
 } Grouper;
@@ -123,13 +121,12 @@ column_of(const Grouper *grouper, Node *node)
 	return var->varattno - 1;
 }
 
-/* What comes out of a group for an expression, once. */
+/* One more column of the results, which the grouping has as its last output. */
 static void
-add_output(Grouper *grouper, Expr *expression, MtOutputKind kind, int column, int needs)
+add_column(Grouper *grouper, Expr *expression)
 {
 	GroupPlan  *plan = grouper->plan;
 
-	mt_grouping_add(grouper->grouping, kind, column, needs);
 	plan->scan_tlist = lappend(plan->scan_tlist,
 							   makeTargetEntry(expression, list_length(plan->scan_tlist) + 1, NULL, false));
 }
@@ -144,7 +141,10 @@ add_key(Grouper *grouper, Expr *expression)
 		(OidIsValid(collation) && !get_collation_isdeterministic(collation)))
 		return false;
 	if (tlist_member(expression, grouper->plan->scan_tlist) == NULL)
-		add_output(grouper, expression, MT_OUTPUT_KEY, column, 0);
+	{
+		mt_grouping_add_key(grouper->grouping, column);
+		add_column(grouper, expression);
+	}
 	return true;
 }
 
@@ -152,9 +152,9 @@ add_key(Grouper *grouper, Expr *expression)
 static int
 aggregate_kind(const Aggref *aggregate)
 {
-	if (aggregate->aggsplit != AGGSPLIT_SIMPLE || aggregate->aggfilter != NULL || aggregate->aggorder != NIL ||
+	if (aggregate->aggsplit != AGGSPLIT_SIMPLE || aggregate->aggorder != NIL ||
 		aggregate->aggdirectargs != NIL || aggregate->agglevelsup != 0 || aggregate->aggvariadic ||
-		(aggregate->aggdistinct != NIL && aggregate->aggfnoid != F_COUNT_ANY))
+		(aggregate->aggdistinct != NIL && (aggregate->aggfnoid != F_COUNT_ANY || aggregate->aggfilter != NULL)))
 		return -1;
 	for (size_t i = 0; i < lengthof(aggregates); i++)
 		if (aggregates[i].function == aggregate->aggfnoid)
@@ -184,7 +184,7 @@ compares_alike(const Aggref *aggregate, MtOutputKind kind)
 /* Zeros this frequent make sums of 0 likely. */
 #define MANY_ZEROS 0.1
 
-/* Do statistics show a value in every row, and not many zeros?  See mt_group_needs(). */
+/* Do statistics show a value in every row, and not many zeros? */
 static bool
 is_full(const Grouper *grouper, Node *argument)
 {
@@ -210,38 +210,100 @@ is_full(const Grouper *grouper, Node *argument)
 	return full;
 }
 
+/*
+ * See mt_group_needs().  What a filter leaves is fewer values than documents,
+ * but still their sum; and a sum of all rows is hardly one of nothing.
+ */
+static bool
+probably_full(const Grouper *grouper, MtOutputKind kind, Node *argument, int filter)
+{
+	if (kind == MT_OUTPUT_SUM && filter < 0 && grouper->grouping->keys == NIL)
+		return true;
+	return (filter < 0 || kind == MT_OUTPUT_SUM) && is_full(grouper, argument);
+}
+
+/* The index of FILTER's expression in the grouping, -1: it cannot be sent. */
+static int
+add_filter(Grouper *grouper, Expr *filter)
+{
+	MtCollectionRel *known = grouper->known;
+	List	   *condition;
+	bool		is_exact;
+
+	for (int i = 0; i < list_length(grouper->filters); i++)
+		if (equal(list_nth(grouper->filters, i), filter))
+			return i;
+	if (!known->pushdown.filter)
+		return -1;
+	condition = mt_collection_ship(grouper->root, grouper->input->relid, known->columns, filter,
+								   &grouper->plan->values, &is_exact);
+	if (condition == NIL || !is_exact || !mt_condition_has_expression(known->columns, condition))
+		return -1;
+	grouper->filters = lappend(grouper->filters, filter);
+	grouper->grouping->filters = lappend(grouper->grouping->filters, mt_condition_expression(condition));
+	return list_length(grouper->filters) - 1;
+}
+
+/* Rows as such are counted, by count(*) or count(1). */
+static void
+add_count_all(Grouper *grouper, int filter)
+{
+	MtGroupArgument argument = {-1, MT_NEED_COUNT, filter};
+
+	if (filter < 0)
+		mt_grouping_add_count_all(grouper->grouping);
+	else
+	{
+		mt_grouping_add(grouper->grouping, MT_OUTPUT_COUNT, argument);
+		grouper->n_plain++;
+	}
+}
+
+/* An aggregate over a column; false: it cannot be had. */
+static bool
+add_over_column(Grouper *grouper, const Aggref *aggregate, MtOutputKind kind, Node *node, int filter)
+{
+	MtGroupArgument argument = {column_of(grouper, node), 0, filter};
+	bool		is_distinct = aggregate->aggdistinct != NIL;
+
+	if (argument.column < 0 || !compares_alike(aggregate, kind))
+		return false;
+	argument.needs = mt_group_needs(&grouper->known->columns[argument.column], kind,
+									!is_distinct && probably_full(grouper, kind, node, filter));
+	if (argument.needs == 0)
+		return false;
+	mt_grouping_add(grouper->grouping, kind, argument);
+	if (is_distinct)
+		grouper->n_distinct++;
+	else
+		grouper->n_plain++;
+	return true;
+}
+
 static bool
 add_aggregate(Grouper *grouper, Aggref *aggregate)
 {
 	int			kind = aggregate_kind(aggregate);
 	Node	   *argument;
-	int			column = -1;
-	int			needs = 0;
+	int			filter = -1;
 
 	if (kind < 0)
 		return false;
-	if (kind != MT_OUTPUT_COUNT_ALL)
+	if (tlist_member((Expr *) aggregate, grouper->plan->scan_tlist) != NULL)
+		return true;
+	if (aggregate->aggfilter != NULL)
 	{
-		argument = (Node *) ((TargetEntry *) linitial(aggregate->args))->expr;
-		if (kind == MT_OUTPUT_COUNT && is_constant(argument) && aggregate->aggdistinct == NIL)
-			kind = MT_OUTPUT_COUNT_ALL;
-		else
-		{
-			column = column_of(grouper, argument);
-			if (column < 0)
-				return false;
-			needs = mt_group_needs(&grouper->known->columns[column], (MtOutputKind) kind,
-								   aggregate->aggdistinct == NIL && is_full(grouper, argument));
-			if (needs == 0 || !compares_alike(aggregate, (MtOutputKind) kind))
-				return false;
-			if (aggregate->aggdistinct != NIL)
-				grouper->n_distinct++;
-			else
-				grouper->n_plain++;
-		}
+		filter = add_filter(grouper, aggregate->aggfilter);
+		if (filter < 0)
+			return false;
 	}
-	if (tlist_member((Expr *) aggregate, grouper->plan->scan_tlist) == NULL)
-		add_output(grouper, (Expr *) aggregate, (MtOutputKind) kind, column, needs);
+	argument = kind == MT_OUTPUT_COUNT_ALL ? NULL : (Node *) ((TargetEntry *) linitial(aggregate->args))->expr;
+	if (argument == NULL ||
+		(kind == MT_OUTPUT_COUNT && is_constant(argument) && aggregate->aggdistinct == NIL))
+		add_count_all(grouper, filter);
+	else if (!add_over_column(grouper, aggregate, (MtOutputKind) kind, argument, filter))
+		return false;
+	add_column(grouper, (Expr *) aggregate);
 	return true;
 }
 
@@ -315,7 +377,7 @@ plan_group(PlannerInfo *root, RelOptInfo *input, PathTarget *target, List *claus
 {
 	GroupPlan  *plan = palloc0(sizeof *plan);
 	MtCollectionRel *known = input->fdw_private;
-	Grouper		grouper = {root, input, known, plan, palloc0(sizeof(MtGrouping)), 0, 0};
+	Grouper		grouper = {root, input, known, plan, palloc0(sizeof(MtGrouping)), NIL, 0, 0};
 
 	plan->query = mt_query_empty(known->relid);
 	if (root->parse->hasTargetSRFs || root->parse->groupingSets != NIL ||
@@ -423,84 +485,6 @@ add_distinct_paths(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 					   root->distinct_pathkeys);
 }
 
-/* ---- LIMIT ---- */
-
-/* Is what the query returns just the rows of its only table? */
-static bool
-is_plain_select(const Query *parse)
-{
-	return parse->commandType == CMD_SELECT && parse->setOperations == NULL && parse->rowMarks == NIL &&
-		!parse->hasAggs && !parse->hasWindowFuncs && !parse->hasTargetSRFs && parse->groupClause == NIL &&
-		parse->groupingSets == NIL && parse->havingQual == NULL && parse->distinctClause == NIL;
-}
-
-/* How many rows the limited scan gives. */
-static double
-limited_rows(const RelOptInfo *baserel, const FinalPathExtraData *extra, bool skips)
-{
-	double		limit = extra->count_est > 0 ? (double) extra->count_est : baserel->rows * 0.1;
-
-	if (!skips && extra->offset_est > 0)
-		limit += (double) extra->offset_est;
-	return clamp_row_est(Min(limit, baserel->rows));
-}
-
-static Path *
-limited_path(PlannerInfo *root, RelOptInfo *baserel, MtSpecialScan *scan, double rows)
-{
-	MtCollectionRel *known = baserel->fdw_private;
-	MtFindCost	find = mt_collection_find_cost(root, baserel, NULL);
-	Cost		startup = find.startup * LIMITED_STARTUP_SHARE;
-	Cost		total;
-
-	if (scan->order == NULL)
-		total = startup + (find.total - find.startup) * rows / Max(baserel->rows, 1);
-	else if (mt_order_has_index(scan->order, known->columns, known->statistics->indexes))
-		total = startup + rows * known->statistics->document_cost +
-			rows * baserel->tuples / Max(baserel->rows, 1) * MT_INDEX_FETCH_COST;
-	else
-	{
-		startup += (find.total - find.startup) *
-			(SORT_COST_SHARE + RUN_COST_SHARE * (mt_order_runs(scan->order) - 1));
-		total = startup + rows * known->statistics->document_cost;
-	}
-	return (Path *) mt_compat_foreignscan_path(root, baserel, rows, startup, total,
-											   scan->order != NULL ? root->sort_pathkeys : NIL, NULL,
-											   list_make1(scan));
-}
-
-/*
- * ORDER BY and LIMIT over one table.  The rows are counted here, by a Limit
- * over the scan, which gives no more of them than MongoDB needs to send; only
- * OFFSET, where all rows come from one find, is MongoDB's alone.
- */
-static void
-add_limit_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *output, FinalPathExtraData *extra)
-{
-	Query	   *parse = root->parse;
-	MtCollectionRel *known = baserel->fdw_private;
-	MtSpecialScan *scan;
-	bool		skips;
-	Path	   *path;
-
-	if (!extra->limit_needed || !known->pushdown.limit || !is_plain_select(parse) ||
-		parse->limitOption == LIMIT_OPTION_WITH_TIES ||
-		(root->sort_pathkeys != NIL && !known->pushdown.sort))
-		return;
-	scan = mt_collection_special_scan(root, baserel, root->sort_pathkeys);
-	if (scan == NULL)
-		return;
-	skips = parse->limitOffset != NULL && (scan->order == NULL || list_length(scan->order->segments) == 1);
-	scan->limit = parse->limitCount;
-	scan->offset = parse->limitOffset;
-	scan->skips = skips;
-	path = limited_path(root, baserel, scan, limited_rows(baserel, extra, skips));
-	path = apply_projection_to_path(root, output, path, root->upper_targets[UPPERREL_FINAL]);
-	add_path(output, (Path *) create_limit_path(root, output, path, skips ? NULL : parse->limitOffset,
-												parse->limitCount, parse->limitOption,
-												skips ? 0 : extra->offset_est, extra->count_est));
-}
-
 void
 mt_collection_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel,
 						  void *extra)
@@ -514,7 +498,7 @@ mt_collection_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo
 			add_distinct_paths(root, input_rel, output_rel);
 			break;
 		case UPPERREL_FINAL:
-			add_limit_path(root, input_rel, output_rel, extra);
+			mt_collection_limit_path(root, input_rel, output_rel, extra);
 			break;
 		default:
 			break;

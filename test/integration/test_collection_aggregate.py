@@ -42,21 +42,30 @@ def palette_tables(pg, server, mongo, fresh_namespace, rng):
         pg.execute(f"DROP FOREIGN TABLE {table}")
 
 
-def make_query(rng, where):
-    """A query with FROM @ for what it reads."""
-    keys = rng.sample(KEYS, rng.choice([0, 0, 1, 1, 1, 2, 3]))
+def make_calls(rng, clauses, parameters):
+    """Aggregates, some of them with FILTER."""
+    if rng.random() < 0.2:
+        column = rng.choice(KEYS)
+        return [f"count(DISTINCT {column})"] + (["sum(i4)"] if rng.random() < 0.2 else [])
     calls = []
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
         name = rng.choice(list(CALLS) + ["count"])
-        calls.append(f"{name}({rng.choice(CALLS[name])})")
-    if rng.random() < 0.2:
-        column = rng.choice(KEYS)
-        calls = [f"count(DISTINCT {column})"] + (calls if rng.random() < 0.2 else [])
-    if rng.random() < 0.6 or not (keys or calls):
+        call = rng.choice(["count(*)", f"{name}({rng.choice(CALLS[name])})", f"{name}({rng.choice(CALLS[name])})"])
+        calls.append(call + (f" FILTER (WHERE {clauses.clause(parameters, 1)})" if rng.random() < 0.3 else ""))
+    return calls
+
+
+def make_query(rng, clauses, parameters):
+    """A query with FROM @ for what it reads; the parameters of its clauses are added in their order."""
+    keys = rng.sample(KEYS, rng.choice([0, 0, 1, 1, 1, 2, 3]))
+    is_distinct = keys and rng.random() < 0.15
+    calls = make_calls(rng, clauses, parameters) if not is_distinct else []
+    if not is_distinct and (rng.random() < 0.6 or not (keys or calls)):
         calls.append(rng.choice(["count(*)", "count(1)", "count(*) + 1", "coalesce(sum(i4), 0) + count(*)"]))
-    if keys and rng.random() < 0.25:
-        return f"SELECT DISTINCT {', '.join(keys)} FROM @ {where}"
-    query = f"SELECT {', '.join(keys + calls)} FROM @ {where}"
+    where = f"WHERE {clauses.clause(parameters, 1)}" if rng.random() < 0.4 else ""
+    query = f"SELECT {'DISTINCT ' if is_distinct else ''}{', '.join(keys + calls)} FROM @ {where}"
+    if is_distinct:
+        return query
     if keys:
         query += f" GROUP BY {', '.join(keys)}"
     if rng.random() < 0.2:
@@ -74,8 +83,7 @@ def test_generated_aggregates(pg, palette_tables, rng):
     for n in range(QUERIES):
         table = rng.choice(palette_tables)
         parameters = [] if rng.random() < 0.5 else None
-        where = f"WHERE {Clauses(rng, NAMES).clause(parameters, 1)}" if rng.random() < 0.4 else ""
-        query, parameters = make_query(rng, where), parameters or []
+        query, parameters = make_query(rng, Clauses(rng, NAMES), parameters), parameters or []
         copy = f"WITH y AS MATERIALIZED (SELECT {', '.join(columns_of(query))} FROM {table}) "
         local = rows_or_error(pg, copy + query.replace("FROM @", "FROM y"), parameters)
         sent = rows_or_error(pg, query.replace("FROM @", f"FROM {table}"), parameters)

@@ -1,9 +1,12 @@
 """Which plan is chosen for collections: shapes of plans, never times."""
 
+import datetime
+
 import pytest
-from bson import ObjectId
+from bson import ObjectId, json_util
 from psycopg import errors
 
+from judge import explain
 from harness.tails import Background, takes_at_most, wait_backend_waits
 
 MANY = 500_000
@@ -116,6 +119,84 @@ def test_special_indexes(session, mongo, many, server):
     for where in ("part = 5", "sparse IS NULL", "hash > 5", "hidden = 5", "folded = '5'"):
         assert price(where) > bare / 2, where
     session.execute("DROP FOREIGN TABLE kinds")
+
+
+def winning_stages(mongo, database, collection, query):
+    """The stages of MongoDB's own plan for the find or the $match that EXPLAIN (VERBOSE) shows."""
+    text = next(line.split(": ", 1)[1] for line in query.splitlines() if "MongoDB Query" in line)
+    command = json_util.loads(text, json_options=json_util.JSONOptions(unicode_decode_error_handler="replace"))
+    stages = []
+
+    def walk(node):
+        stages.append(node["stage"])
+        for child in [node.get("inputStage")] + node.get("inputStages", []):
+            if child is not None:
+                walk(child)
+    walk(mongo[database].command("explain", command, verbosity="queryPlanner")["queryPlanner"]["winningPlan"])
+    return stages
+
+
+SERVED = [
+    "i = 5", "i IN (5, 7)", "i < 5", "i IS NULL", "i IS NOT DISTINCT FROM 5", "i <> 5", "i = 5 OR i > 19990", "i = 5 OR f = 7", "i = 5 AND f = 7",
+    "f < 5", "n = 5", "n BETWEEN 5 AND 7", "t = '5'", "t IN ('5', '7')", "t < '1'", "t LIKE '199%'", "t LIKE '%99'", "t ^@ '199'",
+    "t LIKE '199%' OR t LIKE '%99'", "t = '5' OR t LIKE '%99'", "i = 5 OR t LIKE '%99'", "t IS NULL", "b = '5'", "v = '5'", "en = 'a'",
+    "o = '65a1b2c3d4e5f60718293a4b'", "o > '65a1b2c3d4e5f60718293a4b'", "u = '65a1b2c3-d4e5-4607-8829-3a4b5c6d7e8f'", "at = '2024-02-29'",
+    "at < '1970-01-02'", "day = '2024-02-29'", "doc ->> 'k' = '5'", "doc ->> 'k' IN ('5', 'x')", "doc -> 'k' = '5'", "doc @> '{\"k\": 5}'",
+    "doc @> '{\"l\": [{\"m\": 5}]}'", "doc @> '{\"z\": 5}'", "(doc ->> 'k')::integer < 5", "doc['k'] = '5'", "doc -> 'l' -> 0 ->> 'm' = '5'",
+    "doc ->> 'k' = '5' OR i = 7", "whole ->> 'i' = '5'", "whole @> '{\"i\": 5}'", "k = 5", "'t5' = ANY (g)", "g @> '{t5}'", "g && '{t5}'",
+    "g = '{t5}'", "doc ? 'k'",
+]
+INDEXES = [{}, {"sparse": True}, {"hidden": True}, {"collation": {"locale": "fr", "strength": 1}}, {"expireAfterSeconds": 10 ** 9},
+           {"partialFilterExpression": {"i": {"$gt": 3}}}, {"kind": "hashed"}, {"kind": "wildcard"}, {"kind": "2dsphere"}, {"kind": "text"},
+           {"kind": "later"}, {"kind": "descends"}, {"kind": "projected", "wildcardProjection": {"other": 1}}]
+
+
+def make_indexes(collection, kind=None, **options):
+    keys = {"hashed": [("@", "hashed")], "wildcard": [("@.$**", 1)], "2dsphere": [("@", 1), ("place", "2dsphere")],
+            "text": [("@", 1), ("words", "text")], "later": [("other", 1), ("@", 1)], "descends": [("@", -1), ("other", 1)],
+            "projected": [("$**", 1)]}
+    fields = {"text": ["s"], "projected": ["s"], "hashed": ["i", "f", "s", "at", "doc.k"]}
+    for field in fields.get(kind, ["i", "f", "s", "at", "doc.k", "doc.l.m", "g"]):
+        collection.create_index([(name.replace("@", field), order) for name, order in keys.get(kind, [("@", 1)])], **options)
+
+
+def served_document(n):
+    return {"_id": n, "i": n, "f": n + 0.5, "s": str(n), "at": datetime.datetime(1970, 1, 1) + datetime.timedelta(hours=n), "other": n % 3,
+            "g": [f"t{n}", "u"], "doc": {"k": n, "l": [{"m": n}]}, "pad": "x" * 200, "place": [0, 0], "words": "x"}
+
+
+@pytest.mark.parametrize("options", INDEXES, ids=[" ".join([*o, o.get("kind", "")]).strip() or "plain" for o in INDEXES])
+def test_what_is_priced_by_an_index_is_answered_by_it(session, mongo, many, server, unused_name, options):
+    """For every kind of index: where the price says so, MongoDB's own plan uses it."""
+    name = unused_name("served_")
+    mongo[many][name].insert_many(served_document(n) for n in range(1000))
+    table = f"""CREATE FOREIGN TABLE served (_id integer, i integer, f float8, n numeric OPTIONS (field 'i'),
+        t text OPTIONS (field 's') COLLATE "C", b char(5) OPTIONS (field 's'), v varchar(30) OPTIONS (field 's'),
+        en planned.letter OPTIONS (field 's'), o mongo_tail.objectid OPTIONS (field 's'), u uuid OPTIONS (field 's'), at timestamptz,
+        day date OPTIONS (field 'at'), doc jsonb, k integer OPTIONS (field 'doc.k'), g text[], whole jsonb OPTIONS (field '$'))
+        SERVER {server} OPTIONS (database '{many}', collection '{name}')"""
+
+    def prices():
+        session.execute(table)
+        return [foreign(plan(session, f"SELECT * FROM served WHERE {where}"), "served")["Total Cost"] for where in SERVED]
+    session.execute("CREATE TYPE planned.letter AS ENUM ('a', 'b')")
+    try:
+        bare = prices()
+        session.execute("DROP FOREIGN TABLE served")
+        make_indexes(mongo[many][name], **options)
+        priced = [where for where, before, now in zip(SERVED, bare, prices()) if now != before]
+        by_index = {}
+        for where in SERVED:
+            stages = winning_stages(mongo, many, name, explain(session, f"SELECT * FROM served WHERE {where}"))
+            by_index[where] = "IXSCAN" in stages or "EOF" in stages
+        print(f"{len(priced)} priced by an index; answered by one without being priced so:", *(w for w in SERVED if by_index[w] and w not in priced), sep="\n    ")
+        assert all(by_index[where] for where in priced), [where for where in priced if not by_index[where]]
+        is_usable = "hidden" not in options and "partialFilterExpression" not in options and \
+            options.get("kind") not in ("2dsphere", "text", "later", "projected")
+        assert len(priced) > 15 if is_usable else priced == []
+    finally:
+        session.execute("DROP FOREIGN TABLE IF EXISTS served")
+        session.execute("DROP TYPE planned.letter")
 
 
 def test_join_by_index_or_hash(session):

@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS mongo_tail;
 RESET client_min_messages;
+\getenv directory PG_ABS_SRCDIR
+\set plans :directory '/sql/include/plans.psql'
+\i :plans
 \getenv uri MT_URI
 CREATE SERVER filters FOREIGN DATA WRAPPER mongo_tail OPTIONS (uri :'uri');
 CREATE USER MAPPING FOR CURRENT_USER SERVER filters;
@@ -30,7 +33,7 @@ DECLARE
 	is_exact boolean := false;
 BEGIN
 	PERFORM set_config('mongo_tail.exact_filters', exact::text, true);
-	FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) SELECT i FROM filtered WHERE ' || clause LOOP
+	FOR line IN SELECT pg_temp.plan('SELECT i FROM filtered WHERE ' || clause) LOOP
 		IF line ~ 'Reads Nothing: true' THEN query := 'nothing'; END IF;
 		IF line ~ 'MongoDB Query: ' THEN
 			query := regexp_replace(line, '^.*?"filter" : (.*?)(, "collation" : .*)? }$', '\1');
@@ -96,9 +99,9 @@ CALL filters('doc ->> ''k'' = ''v''', 'doc ->> ''k'' = ''5''', 'doc ->> ''k'' IN
 -- parameters
 SET plan_cache_mode = force_generic_plan;
 PREPARE by_id(text) AS SELECT i FROM filtered WHERE _id = $1;
-EXPLAIN (VERBOSE, COSTS OFF) EXECUTE by_id('x');
+SELECT pg_temp.plan($$EXECUTE by_id('x')$$);
 PREPARE by_list(int, int) AS SELECT i FROM filtered WHERE i IN ($1, $2) AND t LIKE $3;
-EXPLAIN (VERBOSE, COSTS OFF) EXECUTE by_list(1, 2, 'x%');
+SELECT pg_temp.plan($$EXECUTE by_list(1, 2, 'x%')$$);
 
 -- too long to be exact: never half of it
 CREATE TEMP TABLE many AS SELECT array_agg(n || repeat('x', 100)) AS values FROM generate_series(1, 60000) n;

@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS mongo_tail;
 RESET client_min_messages;
+\getenv directory PG_ABS_SRCDIR
+\set plans :directory '/sql/include/plans.psql'
+\i :plans
 \getenv uri MT_URI
 CREATE SERVER cj FOREIGN DATA WRAPPER mongo_tail OPTIONS (uri :'uri');
 CREATE USER MAPPING FOR CURRENT_USER SERVER cj;
@@ -21,12 +24,12 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_nestloop = off;
 
-EXPLAIN (VERBOSE, COSTS OFF) SELECT a.id, b.s FROM log a JOIN log b ON b.id = a.i;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT a.doc, b.x FROM log a JOIN log b ON b.id = a.x AND a.s < b.s WHERE a.i > 5 AND b.s = 'x';
-EXPLAIN (VERBOSE, COSTS OFF) SELECT a.l, b.id FROM log a JOIN texts b ON b.i2 = a.l;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM log a JOIN texts b ON b.id = a.s COLLATE "C";
-EXPLAIN (VERBOSE, COSTS OFF) SELECT a.i, c.i FROM log a JOIN log b ON b.id = a.i JOIN log c ON c.id = b.l ORDER BY 1 LIMIT 5;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT a.id FROM log a JOIN log b ON b.id = a.i WHERE a.s = NULL;
+SELECT pg_temp.plan($$SELECT a.id, b.s FROM log a JOIN log b ON b.id = a.i$$);
+SELECT pg_temp.plan($$SELECT a.doc, b.x FROM log a JOIN log b ON b.id = a.x AND a.s < b.s WHERE a.i > 5 AND b.s = 'x'$$);
+SELECT pg_temp.plan($$SELECT a.l, b.id FROM log a JOIN texts b ON b.i2 = a.l$$);
+SELECT pg_temp.plan($$SELECT count(*) FROM log a JOIN texts b ON b.id = a.s COLLATE "C"$$);
+SELECT pg_temp.plan($$SELECT a.i, c.i FROM log a JOIN log b ON b.id = a.i JOIN log c ON c.id = b.l ORDER BY 1 LIMIT 5$$);
+SELECT pg_temp.plan($$SELECT a.id FROM log a JOIN log b ON b.id = a.i WHERE a.s = NULL$$);
 SELECT a.id, b.s FROM log a JOIN log b ON b.id = a.i;
 SELECT count(*), max(c.i) FROM log a JOIN log b ON b.id = a.i JOIN log c ON c.id = b.l;
 
@@ -35,7 +38,7 @@ CREATE FUNCTION looks_up(query text) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
 BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query LOOP
+	FOR line IN SELECT pg_temp.plan(query) LOOP
 		IF line ~ '\$lookup' THEN
 			RETURN true;
 		END IF;

@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS mongo_tail;
 RESET client_min_messages;
+\getenv directory PG_ABS_SRCDIR
+\set plans :directory '/sql/include/plans.psql'
+\i :plans
 \getenv uri MT_URI
 CREATE SERVER cp FOREIGN DATA WRAPPER mongo_tail OPTIONS (uri :'uri');
 CREATE USER MAPPING FOR CURRENT_USER SERVER cp;
@@ -22,14 +25,14 @@ SET mongo_tail.enable_projection = off;
 SET cpu_operator_cost = 1000;
 SET enable_partitionwise_aggregate = on;
 SET max_parallel_workers_per_gather = 0;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT region, sum(n) FROM sales GROUP BY region HAVING count(*) > 5;
+SELECT pg_temp.plan($$SELECT region, sum(n) FROM sales GROUP BY region HAVING count(*) > 5$$);
 -- of the others nothing is read
-EXPLAIN (VERBOSE, COSTS OFF) SELECT region, n, count(*) FROM sales WHERE region IN ('pl', 'it') GROUP BY n, region;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM sales WHERE region = 'pl';
+SELECT pg_temp.plan($$SELECT region, n, count(*) FROM sales WHERE region IN ('pl', 'it') GROUP BY n, region$$);
+SELECT pg_temp.plan($$SELECT count(*) FROM sales WHERE region = 'pl'$$);
 -- what is to be put together is PostgreSQL's to aggregate
-EXPLAIN (VERBOSE, COSTS OFF) SELECT n, count(*) FROM sales GROUP BY n;
+SELECT pg_temp.plan($$SELECT n, count(*) FROM sales GROUP BY n$$);
 -- one partition is one table
-EXPLAIN (VERBOSE, COSTS OFF) SELECT n FROM sales WHERE region = 'pl' AND n > 5 ORDER BY n LIMIT 3;
+SELECT pg_temp.plan($$SELECT n FROM sales WHERE region = 'pl' AND n > 5 ORDER BY n LIMIT 3$$);
 
 DROP TABLE sales;
 DROP SERVER cp CASCADE;
