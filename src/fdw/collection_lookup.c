@@ -136,12 +136,6 @@ mt_join_row(const MtJoin *join, const MtJoinSource *sources)
 	return row;
 }
 
-static bool
-is_without_time_zone(const MtCollectionColumn *column)
-{
-	return column->class == MT_COMPARE_DATE || column->base_type == TIMESTAMPOID;
-}
-
 bool
 mt_join_takes_key(const MtCollectionColumn *key, const MtCollectionColumn *column)
 {
@@ -158,8 +152,8 @@ mt_join_takes_key(const MtCollectionColumn *key, const MtCollectionColumn *colum
 			return key->class == column->class;
 		case MT_COMPARE_TIMESTAMP:
 		case MT_COMPARE_DATE:
-			return key->base_type == column->base_type ||
-				(is_without_time_zone(key) && is_without_time_zone(column));
+			/* no operator between columns of which one depends on the time zone */
+			return key->class == MT_COMPARE_TIMESTAMP || key->class == MT_COMPARE_DATE;
 		default:
 			return false;
 	}

@@ -11,6 +11,7 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 from psycopg import errors
 
+from harness import mongod_version
 from judge import NAN, UUIDS, Clauses, create_table, create_types, explain, rows_or_error, symbol, undefined, utc, with_raw
 from palettes import COLLECTIONS, MISSING, NAMES, UNDEFINED, comparable, make_palette_tables
 
@@ -232,7 +233,8 @@ def test_paths_through_arrays(pg, make_pair):
         both = [[{"_id": n, **document} for n, document in enumerate(documents)] for _ in "lr"]
         make_pair(columns, both[0], columns, both[1], indexes=((indexed, "x.y"),))
         assert sorted(pg.execute(query).fetchall()) == [(0, 0), (4, 4)]
-        assert looks_up(pg, query)
+        # a condition on t2 itself would keep MongoDB from looking at the others while it looks up
+        assert looks_up(pg, query) and '"t2.x" :' in explain(pg, query) and '"t2" :' not in explain(pg, query)
 
 
 def numbers(n, **more):
@@ -264,7 +266,8 @@ def test_what_stands_above(pg, pair):
             ("SELECT l._id FROM l JOIN r ON l.v = r.v WHERE r.s = NULL", []),
             ("SELECT a._id, b._id FROM r a JOIN r b ON a.v = b._id WHERE a._id IN (3, 5) ORDER BY 1", [(3, 3), (5, 5)]),
             ("SELECT l._id, a._id, b._id FROM l JOIN r a ON l.v = a.v JOIN r b ON b.v = a._id WHERE l._id IN (9, 3) ORDER BY 1",
-             [(3, 3, 3), (9, 2, 2)])):
+             [(3, 3, 3), (9, 2, 2)]),
+            ("SELECT count(*), min(l._id) FROM l JOIN r a ON l.v = a.v AND l._id > a._id + 20 JOIN r b ON b.v = a._id", [(29, 21)])):
         assert pg.execute(query).fetchall() == rows, query
         assert looks_up(pg, query) or rows == [] or "WHERE false" in query, explain(pg, query)
     pg.execute("PREPARE q(int, text) AS SELECT l._id, r._id FROM l JOIN r ON l.v = r.v WHERE l._id < $1 AND r.s <> $2 ORDER BY 1")
@@ -276,7 +279,7 @@ def test_what_stands_above(pg, pair):
     assert looks_up(pg, query)
 
 
-def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace):
+def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace, unused_name):
     """What no $lookup can say, or nobody wants it to."""
     pair()
     query = "SELECT l._id, r._id FROM l JOIN r ON l.v = r.v"
@@ -315,10 +318,56 @@ def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace):
     pg.execute("DROP FOREIGN TABLE r")
     mongo[fresh_namespace].create_collection("view", viewOn="r", pipeline=[])
     mongo[fresh_namespace].plain.insert_many(numbers(10))
-    for database, collection in ((fresh_namespace, "view"), (fresh_namespace, "plain"), ("other", "r")):
+    other = unused_name("test_other_")
+    mongo[other].r.insert_many(numbers(10))
+    mongo[other].r.create_index("v")
+    for database, collection in ((fresh_namespace, "view"), (fresh_namespace, "plain"), (other, "r")):
         create_table(pg, server, "r", "_id integer, v integer", database, collection)
         assert not looks_up(pg, query), collection
         pg.execute("DROP FOREIGN TABLE r")
+    mongo.drop_database(other)
+
+
+def test_conditions_compare_bytes(pg, make_pair):
+    """Whatever collation the first collection has, in conditions on the others, too."""
+    columns = "_id integer, v integer, s text"
+    documents = [{"_id": 1, "v": 5, "s": "a"}, {"_id": 2, "v": 5, "s": "A"}, {"_id": 3, "v": 5, "s": "\u00e1"}]
+    make_pair(columns, documents, columns, documents, collation={"locale": "fr", "strength": 1})
+    query = "SELECT l._id, r._id FROM l JOIN r ON l.v = r.v WHERE r.s = 'a' ORDER BY 1"
+    assert pg.execute(query).fetchall() == [(1, 1), (2, 1), (3, 1)]
+    assert looks_up(pg, query)
+
+
+@pytest.mark.skipif(mongod_version() < (5, 0), reason="snapshots that are read outside of transactions are of 5.0")
+def test_read_as_of_one_time(pg, pair, mongo, fresh_namespace):
+    pair()
+    query = "SELECT count(*) FROM l JOIN r ON l.v = r.v"
+    for consistency in ("statement", "transaction"):
+        pg.execute(f"SET mongo_tail.read_consistency = '{consistency}'")
+        with pg.transaction():
+            pg.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            assert looks_up(pg, query) and pg.execute(query).fetchone() == (50,)
+            mongo[fresh_namespace].r.delete_one({"v": 3})
+            assert pg.execute(query).fetchone() == (50,)
+        assert pg.execute(query).fetchone() == (43,)
+        mongo[fresh_namespace].r.insert_one({"_id": 3, "v": 3, "s": "s3"})
+
+
+def test_partitions_are_joined_one_by_one(pg, server, mongo, fresh_namespace):
+    for part in range(2):
+        mongo[fresh_namespace][f"l{part}"].insert_many([{"_id": n, "p": part, "v": n % 5} for n in range(20)])
+        mongo[fresh_namespace][f"r{part}"].insert_many([{"_id": n, "p": part, "s": f"s{n}"} for n in range(10)])
+    for name, columns in (("l", "_id integer, p integer, v integer"), ("r", "_id integer, p integer, s text")):
+        pg.execute(f"CREATE TABLE parts_{name} ({columns}) PARTITION BY LIST (p)")
+        for part in range(2):
+            pg.execute(f"""CREATE FOREIGN TABLE parts_{name}{part} PARTITION OF parts_{name} FOR VALUES IN ({part})
+                SERVER {server} OPTIONS (database '{fresh_namespace}', collection '{name}{part}')""")
+    pg.execute(ONLY_FOREIGN + "; SET enable_partitionwise_join = on")
+    query = "SELECT l.p, l._id, r.s FROM parts_l l JOIN parts_r r ON l.p = r.p AND l.v = r._id ORDER BY 1, 2"
+    plan = explain(pg, query)
+    assert plan.count('"$lookup"') == 2, plan
+    assert pg.execute(query).fetchall() == [(part, n, f"s{n % 5}") for part in range(2) for n in range(20)]
+    pg.execute("DROP TABLE parts_l, parts_r")
 
 
 def test_switched_off_by_rights(pg, pair, connect, server):
