@@ -12,7 +12,7 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from psycopg import errors
 
 from harness import mongod_version
-from judge import NAN, UUIDS, Clauses, create_table, create_types, explain, rows_or_error, symbol, undefined, utc, with_raw
+from judge import NAN, UUIDS, Clauses, create_table, create_types, document_of, explain, ill_formed, rows_or_error, utc
 from palettes import COLLECTIONS, MISSING, NAMES, UNDEFINED, comparable, make_palette_tables
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
@@ -149,8 +149,8 @@ NAMED = [
     ("int4", "float8", [5, 7], [5.0, 5.5, Decimal128("7"), "7"], [(0, 0), (1, 2)], True),
     ("float8", "int4", [5.0, 5.5], [5, 5.5, 5.0], [(0, 0), (0, 2)], True),
     ("bool", "bool", [True, 1, None], [True, False, 1, [True]], [(0, 0)], True),
-    ("text", "text", ["a", "A", HEX, OID, HEX.upper(), ("symbol", HEX), ("symbol", "a"), "a\0"],
-     ["a", OID, HEX, HEX.upper(), ["a"], ("symbol", "a"), "a\0", None],
+    ("text", "text", ["a", "A", HEX, OID, HEX.upper(), ("symbol", HEX), ("symbol", "a"), "a\0", ill_formed(b"a\xff")],
+     ["a", OID, HEX, HEX.upper(), ["a"], ("symbol", "a"), "a\0", None, ill_formed(b"a\xff")],
      [(0, 0), (0, 5), (2, 1), (2, 2), (3, 1), (3, 2), (4, 3), (5, 1), (5, 2), (6, 0), (6, 5)], True),
     ("text", "varchar(3)", ["ab", "abcd", OID], ["ab", "abcd", OID, "abc"], [(0, 0)], True),
     ("varchar(3)", "text", ["ab", "abcd", OID], ["ab", "abcd", OID, "abc"], [(0, 0)], True),
@@ -170,13 +170,7 @@ NAMED = [
 
 def documents_of(values):
     """Documents whose field v has these values."""
-    for n, v in enumerate(values):
-        raw = []
-        if v == UNDEFINED:
-            raw = [undefined("v")]
-        elif isinstance(v, tuple) and v != MISSING:
-            raw = [symbol("v", v[1])]
-        yield with_raw({"_id": n} if v in (MISSING, UNDEFINED) or raw else {"_id": n, "v": v}, *raw)
+    return [{"_id": n} if v == MISSING else document_of(n, "v", v) for n, v in enumerate(values)]
 
 
 @pytest.fixture
