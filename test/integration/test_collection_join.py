@@ -14,6 +14,7 @@ from psycopg import errors
 from harness import mongod_version
 from judge import NAN, UUIDS, Clauses, create_table, create_types, document_of, explain, ill_formed, rows_or_error, utc
 from palettes import COLLECTIONS, MISSING, NAMES, UNDEFINED, comparable, make_palette_tables
+from test_shards import shards  # noqa: F401
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
 
@@ -459,3 +460,16 @@ def test_chosen_when_cheaper(pg, server, mongo, fresh_namespace):
     assert f"MongoDB Collections: {fresh_namespace}.orders, {fresh_namespace}.customers" in plan
     assert "MongoDB Commands: 1" in plan and "MongoDB Documents: 20" in plan, plan
     pg.execute("DROP FOREIGN TABLE orders, customers")
+
+
+def test_not_on_a_shard(pg, new_server, shards):
+    """What a shard looks up might be another shard's, or an error."""
+    _, servers = shards
+    with servers[0].client() as client:
+        client.app.t.insert_many(numbers(5))
+    new_server(pg, "shard", servers[0].uri)
+    create_table(pg, "shard", "t", "_id integer, v integer", "app", "t")
+    pg.execute(ONLY_FOREIGN)
+    query = "SELECT count(*) FROM t a JOIN t b ON a.v = b._id"
+    assert not looks_up(pg, query)
+    pg.execute("DROP SERVER shard CASCADE")
