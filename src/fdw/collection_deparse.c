@@ -419,12 +419,12 @@ refuse(void)
 			 errhint("Set mongo_tail.enable_pushdown to off for this query, or write shorter lists.")));
 }
 
-MtFilter
-mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values)
+/* False: a condition that must be exact is too long. */
+static bool
+build_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values, MtFilter *filter)
 {
 	StringInfoData buffer;
 	Deparser	deparser = {columns, values, &buffer, false, false};
-	MtFilter	filter;
 	int			document;
 	MtSent		sent;
 
@@ -438,36 +438,43 @@ mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const 
 		deparser.is_cut |= mt_conditions_have_exact(conditions);
 		sent = MT_ALWAYS;
 	}
-	if (deparser.is_cut)
-		refuse();
 	if (sent != MT_SENT)
 	{
 		resetStringInfo(&buffer);
 		mt_build_end(&buffer, mt_build_begin(&buffer));
 	}
-	filter.document.data = (const uint8 *) buffer.data;
-	filter.document.len = (uint32) buffer.len;
-	filter.is_empty_set = sent == MT_NEVER;
-	filter.compares_text = deparser.compares_text;
+	filter->document.data = (const uint8 *) buffer.data;
+	filter->document.len = (uint32) buffer.len;
+	filter->is_empty_set = sent == MT_NEVER;
+	filter->compares_text = deparser.compares_text;
+	return !deparser.is_cut;
+}
+
+MtFilter
+mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values)
+{
+	MtFilter	filter;
+
+	if (!build_filter(columns, conditions, values, &filter))
+		refuse();
 	return filter;
 }
 
-MtSlice
+bool
 mt_collection_expression(const MtCollectionColumn *columns, List *condition, const MtFilterValue *values,
-						 bool *compares_text)
+						 MtFilter *expression)
 {
-	MtFilter	filter = mt_collection_filter(columns, list_make1(condition), values);
+	bool		is_whole = build_filter(columns, list_make1(condition), values, expression);
 	StringInfoData buffer;
 	int			document;
 
-	*compares_text |= filter.compares_text;
-	if (!filter.is_empty_set && filter.document.len > MT_EMPTY_DOCUMENT_BYTES)
-		return filter.document;
+	if (!expression->is_empty_set && expression->document.len > MT_EMPTY_DOCUMENT_BYTES)
+		return is_whole;
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
-	mt_build_bool(&buffer, "$literal", !filter.is_empty_set);
+	mt_build_bool(&buffer, "$literal", !expression->is_empty_set);
 	mt_build_end(&buffer, document);
-	filter.document.data = (const uint8 *) buffer.data;
-	filter.document.len = (uint32) buffer.len;
-	return filter.document;
+	expression->document.data = (const uint8 *) buffer.data;
+	expression->document.len = (uint32) buffer.len;
+	return is_whole;
 }

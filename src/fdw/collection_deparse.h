@@ -30,11 +30,8 @@ typedef struct MtFilter
 extern MtFilter mt_collection_filter(const MtCollectionColumn *columns, List *conditions,
 									 const MtFilterValue *values);
 
-/*
- * A condition in the form of an expression, as one; *compares_text is set when
- * it must be.
- */
-extern MtSlice mt_collection_expression(const MtCollectionColumn *columns, List *condition,
-										const MtFilterValue *values, bool *compares_text);
+/* A condition in the form of an expression, as one; false: it would be too long. */
+extern bool mt_collection_expression(const MtCollectionColumn *columns, List *condition,
+									 const MtFilterValue *values, MtFilter *expression);
 
 #endif							/* MT_COLLECTION_DEPARSE_H */

@@ -276,12 +276,15 @@ plain_types(const char *const *types)
 	return strcmp(types[0], "number") == 0 ? number_types : types;
 }
 
-/* What must be known of the type before the rest is looked at; NULL: nothing. */
+/*
+ * What must be known of the type before the rest is looked at; NULL: nothing.
+ * Of a range with two ends it is known, but $in makes MongoDB 6.0 take its older
+ * engine, which takes half the time for the rest.
+ */
 static const char *const *
 types_first(const MtArm *arm, const char **room)
 {
-	bool		has_lower = arm->lower != NULL || arm->least != NULL;
-	bool		has_upper = arm->upper != NULL || arm->most != NULL;
+	const MtPoint *bounds[] = {arm->lower, arm->upper, arm->least, arm->most};
 
 	if (arm->type != NULL)
 	{
@@ -291,8 +294,9 @@ types_first(const MtArm *arm, const char **room)
 	}
 	if (arm->n_guards == 1 && arm->guards[0].types[0] != NULL)
 		return plain_types(arm->guards[0].types);
-	if (has_lower != has_upper)
-		return types_beside(arm->lower != NULL ? arm->lower : arm->upper);
+	for (size_t i = 0; i < lengthof(bounds); i++)
+		if (bounds[i] != NULL)
+			return types_beside(bounds[i]);
 	return NULL;
 }
 

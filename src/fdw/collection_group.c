@@ -257,33 +257,41 @@ build_guarded_sum(StringInfo buffer, const char *name, const Operand *operand)
 	mt_build_end(buffer, document);
 }
 
-/* {$gt: [operand, null]} */
+/* {$in: [{$ifNull: [operand, null]}, [null]]}; by $gt it costs MongoDB 6.0 twice that */
 static void
-build_is_value(StringInfo buffer, const char *name, const Operand *operand)
+build_is_null(StringInfo buffer, const char *name, const Operand *operand)
 {
 	int			condition = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
-	int			greater = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$gt");
+	int			in = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$in");
+	int			document = mt_build_begin_indexed(buffer, 0);
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$ifNull");
 
 	build_operand(buffer, "0", operand);
 	mt_build_name(buffer, MT_BSON_NULL, "1");
-	mt_build_end(buffer, greater);
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, document);
+	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "1");
+	mt_build_name(buffer, MT_BSON_NULL, "0");
+	mt_build_end(buffer, list);
+	mt_build_end(buffer, in);
 	mt_build_end(buffer, condition);
 }
 
-/* name: {$sum: {$cond: [there is a value, or the filter alone, 1, 0]}} */
+/* name: {$sum: {$cond: [there is none, 0, 1]}}, or of documents {$sum: {$cond: [filter, 1, 0]}} */
 static void
 build_count(StringInfo buffer, const char *name, const Operand *operand)
 {
 	int			document = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
 	int			sum = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$sum");
 	int			either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
+	bool		is_value = operand->field != NULL;
 
-	if (operand->field != NULL)
-		build_is_value(buffer, "0", operand);
+	if (is_value)
+		build_is_null(buffer, "0", operand);
 	else
 		mt_build_document(buffer, "0", operand->filter);
-	build_int32(buffer, "1", 1);
-	build_int32(buffer, "2", 0);
+	build_int32(buffer, "1", is_value ? 0 : 1);
+	build_int32(buffer, "2", is_value ? 1 : 0);
 	mt_build_end(buffer, either);
 	mt_build_end(buffer, sum);
 	mt_build_end(buffer, document);
@@ -411,22 +419,26 @@ values_of(List *fields)
 	return values;
 }
 
-/* The filters as expressions; are strings compared in them? */
-static List *
+/* What a stage may take of MongoDB's 16 MB. */
+#define MAX_STAGE_BYTES (12 * 1024 * 1024)
+
+/* The filters as expressions, of MtFilter; false: one is too long. */
+static bool
 express_filters(const MtGrouping *grouping, const MtCollectionColumn *columns, const MtFilterValue *values,
-				bool *compares_text)
+				List **expressions)
 {
-	List	   *expressions = NIL;
+	bool		are_whole = true;
 	ListCell   *cell;
 
+	*expressions = NIL;
 	foreach(cell, grouping->filters)
 	{
-		MtSlice    *expression = palloc(sizeof *expression);
+		MtFilter   *expression = palloc(sizeof *expression);
 
-		*expression = mt_collection_expression(columns, lfirst(cell), values, compares_text);
-		expressions = lappend(expressions, expression);
+		are_whole &= mt_collection_expression(columns, lfirst(cell), values, expression);
+		*expressions = lappend(*expressions, expression);
 	}
-	return expressions;
+	return are_whole;
 }
 
 static List *
@@ -442,7 +454,7 @@ operands_of(const MtGrouping *grouping, const MtCollectionColumn *columns, List 
 		if (argument.column >= 0)
 			operand->field = field_text(&columns[argument.column]);
 		if (argument.filter >= 0)
-			operand->filter = *(MtSlice *) list_nth(filters, argument.filter);
+			operand->filter = ((const MtFilter *) list_nth(filters, argument.filter))->document;
 		operands = lappend(operands, operand);
 	}
 	return operands;
@@ -461,15 +473,18 @@ build_distinct_values(StringInfo buffer, int *n, List **keys, Operand *operand)
 	operand->field = llast(all);
 }
 
-/* Are strings compared, but for filters? */
+/* Are strings compared? */
 static bool
-groups_text(const MtGrouping *grouping, const MtCollectionColumn *columns)
+compares_text(const MtGrouping *grouping, const MtCollectionColumn *columns, const List *filters)
 {
 	ListCell   *cell;
 	MtGroupArgument argument;
 
 	foreach(cell, grouping->keys)
 		if (columns[lfirst_int(cell)].class == MT_COMPARE_TEXT)
+			return true;
+	foreach(cell, filters)
+		if (((const MtFilter *) lfirst(cell))->compares_text)
 			return true;
 	for (int i = 0; i < list_length(grouping->arguments); i++)
 	{
@@ -480,17 +495,37 @@ groups_text(const MtGrouping *grouping, const MtCollectionColumn *columns)
 	return false;
 }
 
+/* All accumulators; false: they are too long, and not all. */
+static bool
+build_accumulators(StringInfo buffer, const MtGrouping *grouping, List *operands, bool is_precise)
+{
+	int			start = buffer->len;
+
+	if (list_length(grouping->outputs) > list_length(grouping->keys))
+		build_count_all(buffer, grouping->is_distinct);
+	for (int i = 0; i < list_length(operands); i++)
+	{
+		build_argument(buffer, i, list_nth(operands, i),
+					   asked_needs(mt_group_argument(grouping, i).needs, is_precise));
+		if (buffer->len - start > MAX_STAGE_BYTES)
+			return false;
+	}
+	return true;
+}
+
 bool
 mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
-			   const MtFilterValue *values, bool is_precise)
+			   const MtFilterValue *values, bool is_precise, bool *are_texts)
 {
-	bool		compares_text = groups_text(grouping, columns);
-	List	   *operands = operands_of(grouping, columns, express_filters(grouping, columns, values, &compares_text));
+	List	   *filters;
+	bool		is_whole = express_filters(grouping, columns, values, &filters);
+	List	   *operands = operands_of(grouping, columns, filters);
 	List	   *keys = NIL;
 	int			stage;
 	int			group;
 	ListCell   *cell;
 
+	*are_texts |= compares_text(grouping, columns, filters);
 	foreach(cell, grouping->keys)
 		keys = lappend(keys, field_text(&columns[lfirst_int(cell)]));
 	if (grouping->is_distinct)
@@ -498,12 +533,8 @@ mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCo
 	stage = mt_build_begin_indexed(buffer, (*n)++);
 	group = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, "$group");
 	build_keys(buffer, keys, is_precise);
-	if (list_length(grouping->outputs) > list_length(grouping->keys))
-		build_count_all(buffer, grouping->is_distinct);
-	for (int i = 0; i < list_length(operands); i++)
-		build_argument(buffer, i, list_nth(operands, i),
-					   asked_needs(mt_group_argument(grouping, i).needs, is_precise));
+	is_whole = is_whole && build_accumulators(buffer, grouping, operands, is_precise);
 	mt_build_end(buffer, group);
 	mt_build_end(buffer, stage);
-	return compares_text;
+	return is_whole;
 }

@@ -79,10 +79,11 @@ extern void mt_grouping_add(MtGrouping *grouping, MtOutputKind kind, MtGroupArgu
 /*
  * Write the $group, or two of them, as elements of a pipeline, of which *n are
  * there already; values are those of the filters.  is_precise: the slower way,
- * which leaves nothing unknown.  Are strings compared?
+ * which leaves nothing unknown.  *compares_text is set when they compare strings.
+ * False: they would be too long, and are not whole.
  */
-extern bool mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping,
-						   const MtCollectionColumn *columns, const MtFilterValue *values, bool is_precise);
+extern bool mt_group_build(StringInfo buffer, int *n, const MtGrouping *grouping, const MtCollectionColumn *columns,
+						   const MtFilterValue *values, bool is_precise, bool *compares_text);
 
 /* ---- results ---- */
 

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "catalog/pg_type.h"
@@ -337,14 +338,19 @@ judge_sum(const Argument *argument)
 	}
 }
 
-/* Sum over average; -1: that is no number of values in this group. */
+/*
+ * Sum over average; -1: that is no number of values in this group.  An average
+ * too small to have all of a double's digits says nothing.
+ */
 static double
 quotient(const MtGroupReader *reader, const Facts *facts)
 {
-	double		exact = number_of(&facts->sum) / number_of(&facts->average);
+	double		average = number_of(&facts->average);
+	double		exact = number_of(&facts->sum) / average;
 	double		count = rint(exact);
 
-	return count >= 1 && count <= (double) reader->n && fabs(exact - count) < 0.01 ? count : -1;
+	return fabs(average) >= DBL_MIN && count >= 1 && count <= (double) reader->n && fabs(exact - count) < 0.01 ?
+		count : -1;
 }
 
 /* How many values, by count or by sum and average. */

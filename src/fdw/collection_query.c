@@ -70,6 +70,9 @@ mt_query_is_merged(const MtCollectionQuery *query, int segment)
 	return query->order != NULL && mt_segment_is_merged(list_nth(query->order->segments, segment));
 }
 
+/* What MongoDB takes, but for what is added to it on its way. */
+#define MAX_COMMAND_BYTES (16 * 1024 * 1024 - 64 * 1024)
+
 /* ---- parts of a command ---- */
 
 /* The bytes between a document's length and its end. */
@@ -306,15 +309,16 @@ build_find_stages(StringInfo buffer, int *n, const MtCollectionQuery *query, con
 		STAGE(buffer, n, (build_projection(buffer, "$project", query, target), true));
 }
 
-/* {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]}; false: no
- * document can come of it.  *compares_text is set when it does. */
-static bool
+/*
+ * {"aggregate": ..., "pipeline": [the table's stages, {"$match": ...}, ...]}, and
+ * what the command says of it.  *compares_text is set when it does.
+ */
+static void
 build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQueryTarget *target, MtSlice filter,
-				const MtFilterValue *values, MtQueryProgress progress, bool *compares_text)
+				const MtFilterValue *values, MtQueryProgress progress, MtCommand *command, bool *compares_text)
 {
 	int			n = 0;
 	int			pipeline;
-	bool		has_documents = true;
 
 	mt_build_text(buffer, "aggregate", target->name->collection);
 	pipeline = mt_build_begin_named(buffer, MT_BSON_ARRAY, "pipeline");
@@ -326,13 +330,13 @@ build_aggregate(StringInfo buffer, const MtCollectionQuery *query, const MtQuery
 	if (!is_empty_document(filter))
 		STAGE(buffer, &n, (mt_build_document(buffer, "$match", filter), true));
 	if (query->grouping != NULL)
-		*compares_text |= mt_group_build(buffer, &n, query->grouping, target->columns, values, progress.is_precise);
+		command->is_too_long = !mt_group_build(buffer, &n, query->grouping, target->columns, values,
+											   progress.is_precise, compares_text);
 	else if (query->join != NULL)
-		has_documents = mt_join_build(buffer, &n, query->join, target->sources, values, query->projects);
+		command->is_empty_set |= !mt_join_build(buffer, &n, query->join, target->sources, values, query->projects);
 	else
 		build_find_stages(buffer, &n, query, target, values, progress);
 	mt_build_end(buffer, pipeline);
-	return has_documents;
 }
 
 /* {"min": ..., "max": ..., "hint": {_id: 1}} */
@@ -436,7 +440,7 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	MtSlice		whole = both_filters(target->options->filter, filter.document);
 	bool		compares_text = filter.compares_text;
 	StringInfoData buffer;
-	MtCommand	command;
+	MtCommand	command = {.is_empty_set = filter.is_empty_set};
 	int			document;
 
 	if (is_rest)
@@ -446,14 +450,14 @@ mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, co
 	check_offset(query, values);
 	initStringInfo(&buffer);
 	document = mt_build_begin(&buffer);
-	command.is_empty_set = filter.is_empty_set;
 	if (query->grouping != NULL || query->join != NULL || target->options->pipeline.data != NULL)
-		command.is_empty_set |= !build_aggregate(&buffer, query, target, whole, values, progress, &compares_text);
+		build_aggregate(&buffer, query, target, whole, values, progress, &command, &compares_text);
 	else
 		build_find(&buffer, query, target, whole, values, progress);
 	if (compares_text || query->join != NULL)
 		build_simple_collation(&buffer);
 	mt_build_end(&buffer, document);
+	command.is_too_long |= query->grouping != NULL && buffer.len > MAX_COMMAND_BYTES;
 	command.document = document_in(&buffer);
 	return command;
 }

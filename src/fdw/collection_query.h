@@ -47,6 +47,7 @@ typedef struct MtCommand
 {
 	MtSlice		document;
 	bool		is_empty_set;	/* no document can match: nothing need be asked */
+	bool		is_too_long;	/* a $group that cannot be sent, and is not whole */
 } MtCommand;
 
 /* All documents of a table, without order or limit. */

@@ -175,7 +175,8 @@ read_groups(ForeignScanState *node)
 
 	tuplestore_clear(scan->rows);
 	mt_group_reader_reset(scan->groups);
-	if (!command.is_empty_set && !mt_collection_reader_try(scan->reader, command.document))
+	if (command.is_too_long ||
+		(!command.is_empty_set && !mt_collection_reader_try(scan->reader, command.document)))
 		return MT_GROUP_ODD;
 	while (verdict == MT_GROUP_GOOD && mt_collection_reader_next(scan->reader, &document))
 	{

@@ -184,7 +184,7 @@ compares_alike(const Aggref *aggregate, MtOutputKind kind)
 /* Zeros this frequent make sums of 0 likely. */
 #define MANY_ZEROS 0.1
 
-/* Do statistics show a value in every row, and not many zeros?  See mt_group_needs(). */
+/* Do statistics show a value in every row, and not many zeros? */
 static bool
 is_full(const Grouper *grouper, Node *argument)
 {
@@ -208,6 +208,18 @@ is_full(const Grouper *grouper, Node *argument)
 	}
 	ReleaseVariableStats(variable);
 	return full;
+}
+
+/*
+ * See mt_group_needs().  What a filter leaves is fewer values than documents,
+ * but still their sum; and a sum of all rows is hardly one of nothing.
+ */
+static bool
+probably_full(const Grouper *grouper, MtOutputKind kind, Node *argument, int filter)
+{
+	if (kind == MT_OUTPUT_SUM && filter < 0 && grouper->grouping->keys == NIL)
+		return true;
+	return (filter < 0 || kind == MT_OUTPUT_SUM) && is_full(grouper, argument);
 }
 
 /* The index of FILTER's expression in the grouping, -1: it cannot be sent. */
@@ -257,7 +269,7 @@ add_over_column(Grouper *grouper, const Aggref *aggregate, MtOutputKind kind, No
 	if (argument.column < 0 || !compares_alike(aggregate, kind))
 		return false;
 	argument.needs = mt_group_needs(&grouper->known->columns[argument.column], kind,
-									!is_distinct && (filter < 0 || kind == MT_OUTPUT_SUM) && is_full(grouper, node));
+									!is_distinct && probably_full(grouper, kind, node, filter));
 	if (argument.needs == 0)
 		return false;
 	mt_grouping_add(grouper->grouping, kind, argument);

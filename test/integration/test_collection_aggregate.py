@@ -193,6 +193,8 @@ PROVEN = [
     ("float8", "error", [0.5, None], "avg(a)", [(0.5,)], 2),
     ("float8", "error", [0.5, -0.5], "sum(a)", [(0.0,)], 2),
     ("float8", "error", [0.5, True], "avg(a)", "22018", None),
+    ("float8", "error", [5e-324, 5e-324, 1e-323, "x"], "avg(a)", "22018", None),
+    ("float8", "error", [1e-323, None], "avg(a)", [(1e-323,)], 2),
     ("float8", "error", [NAN, 0.5], "avg(a)", [(NAN,)], None),
     ("float8", "error", [0.5, Decimal128("1.5")], "avg(a)", [(1.0,)], None),
 ]

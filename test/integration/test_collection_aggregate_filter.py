@@ -189,3 +189,19 @@ def test_parameters_and_errors(pg, server, mongo, fresh_namespace):
         assert '"$group"' not in explain(pg, "SELECT count(*) FILTER (WHERE b < 3) FROM filtered")
         pg.execute(f"RESET mongo_tail.{switch}")
     pg.execute("DROP FOREIGN TABLE filtered")
+
+
+@pytest.mark.parametrize("elements, by_mongodb", [(1000, True), (240000, False), (300000, False)],
+                         ids=["short", "too long together", "too long"])
+def test_long_filters(pg, server, mongo, fresh_namespace, elements, by_mongodb):
+    """A command that MongoDB would refuse is not sent: PostgreSQL aggregates."""
+    mongo[fresh_namespace].t.insert_many({"a": n, "b": n} for n in range(100))
+    pg.execute("DROP FOREIGN TABLE IF EXISTS long_filter")
+    create_table(pg, server, "long_filter", "a integer, b integer", fresh_namespace, "t")
+    pg.execute("SET cpu_operator_cost = 10")
+    condition = f"FILTER (WHERE b = ANY (ARRAY(SELECT g FROM generate_series(50, 49 + {elements}) g)))"
+    query = f"SELECT sum(a) {condition}, avg(a) {condition}, count(a) {condition}, min(a) {condition} FROM long_filter"
+    assert pg.execute(query).fetchone() == (3725, decimal.Decimal("74.5"), 50, 50)
+    plan = explain(pg, query, options="ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF")
+    assert ("Answered Locally" not in plan) == by_mongodb
+    pg.execute("DROP FOREIGN TABLE long_filter")

@@ -9,6 +9,11 @@ import pytest
 from psycopg import errors
 from pymongo import WriteConcern
 
+from harness import mongod_version
+
+SNAPSHOTS = mongod_version() >= (5,)
+needs_snapshots = pytest.mark.skipif(not SNAPSHOTS, reason="reads as of one time are of MongoDB 5.0")
+
 ACCOUNTS = 400
 SUM = 1000 * ACCOUNTS
 
@@ -23,6 +28,8 @@ def create_tables(pg, server, database, *names, columns="_id integer, v bigint",
 @pytest.fixture
 def accounts(pg, server, mongo, fresh_namespace):
     """Two collections a and b of the same accounts, as tables; the database."""
+    if not SNAPSHOTS:
+        pytest.skip("reads as of one time are of MongoDB 5.0")
     database = mongo[fresh_namespace]
     for name in "ab":
         # in an order of which a writer that goes the other way round shows a mixture
@@ -66,6 +73,20 @@ def moving_money(database):
 
 
 SUMS = "SELECT sum(v)::bigint FROM (SELECT v FROM a UNION ALL SELECT v FROM b) x"
+
+
+@pytest.mark.skipif(SNAPSHOTS, reason="this MongoDB can")
+def test_a_mongodb_that_cannot(pg, server, mongo, fresh_namespace):
+    mongo[fresh_namespace].old.insert_one({"_id": 1, "v": 2})
+    create_tables(pg, server, fresh_namespace, "old")
+    for consistency in ("statement", "transaction"):
+        pg.execute(f"SET mongo_tail.read_consistency = {consistency}")
+        with pytest.raises(errors.FeatureNotSupported) as caught:
+            pg.execute("SELECT * FROM old")
+        assert "MongoDB 5.0 or newer" in caught.value.diag.message_hint
+    pg.execute("RESET mongo_tail.read_consistency")
+    assert pg.execute("SELECT * FROM old").fetchall() == [(1, 2)]
+    pg.execute("DROP FOREIGN TABLE old")
 
 
 def test_a_statement_reads_one_state(pg, accounts, wait_until):
@@ -177,6 +198,7 @@ def test_nested_loop_and_rescans(pg, accounts, wait_until):
             assert total == 2 * SUM
 
 
+@needs_snapshots
 def test_snapshot_too_old(pg, make_mongo, new_server, wait_until):
     """A time that MongoDB no longer has is an error with a hint; a new transaction reads on."""
     mongo = make_mongo()

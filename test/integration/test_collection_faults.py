@@ -248,6 +248,8 @@ def test_primary_steps_down(pg, make_replica_set, new_server):
                 except psycopg.Error as e:
                     assert e.sqlstate == "08006", e
                     pg.rollback()
+            # a new primary knows what a majority has once it has written something itself
+            client.shop.other.insert_one({})
             works(pg)
             with in_the_middle(pg) as caught:
                 members.kill_primary()

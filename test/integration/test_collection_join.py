@@ -11,8 +11,10 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 from psycopg import errors
 
-from judge import NAN, UUIDS, Clauses, create_table, create_types, explain, rows_or_error, symbol, undefined, utc, with_raw
+from harness import mongod_version
+from judge import NAN, UUIDS, Clauses, create_table, create_types, document_of, explain, ill_formed, rows_or_error, utc
 from palettes import COLLECTIONS, MISSING, NAMES, UNDEFINED, comparable, make_palette_tables
+from test_shards import shards  # noqa: F401
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000)) // 2
 
@@ -24,7 +26,7 @@ TEXTS = ["s", "c", "v", "v3", "v25", "id"]
 OTHERS = [("f8", "f8"), ("i4", "f8"), ("f8", "i2"), ("b", "b"), ("t", "t"), ("ts", "ts"), ("d", "d"), ("d", "ts"), ("ts", "d"),
           ("u", "u"), ("n", "n"), ("f4", "f8"), ("bp", "bp"), ("o", "o"), ("en", "en"), ("ts", "t"), ("e", "e"), ("n2", "n"),
           ("i8::numeric", "i4"), ("i4", "n"), ("x", "x"), ("ci", "ci"), ("i4 + 1", "i8"), ("dom", "c"), ("x0", "s")]
-EXTRAS = ["l.i8 < r.i8", "l.i4 = r.i8", "l.s <> r.c COLLATE \"C\"", "l.k <= r.k", "l.s = r.s COLLATE \"C\"", "l.i4 + r.i4 > 5",
+EXTRAS = ["l.i8 < r.i8", "l.i4 = r.i8", "l.s <> r.c COLLATE \"C\"", "l.k <= r.k", "l.s = r.s COLLATE \"C\"", "l.i4::bigint + r.i4 > 5",
           "l.b = r.b", "(l.i4 = r.i4 OR l.f8 < r.f8)", "l.k > 3", "l.t = r.t", "r.doc IS NOT NULL"]
 
 
@@ -148,8 +150,8 @@ NAMED = [
     ("int4", "float8", [5, 7], [5.0, 5.5, Decimal128("7"), "7"], [(0, 0), (1, 2)], True),
     ("float8", "int4", [5.0, 5.5], [5, 5.5, 5.0], [(0, 0), (0, 2)], True),
     ("bool", "bool", [True, 1, None], [True, False, 1, [True]], [(0, 0)], True),
-    ("text", "text", ["a", "A", HEX, OID, HEX.upper(), ("symbol", HEX), ("symbol", "a"), "a\0"],
-     ["a", OID, HEX, HEX.upper(), ["a"], ("symbol", "a"), "a\0", None],
+    ("text", "text", ["a", "A", HEX, OID, HEX.upper(), ("symbol", HEX), ("symbol", "a"), "a\0", ill_formed(b"a\xff")],
+     ["a", OID, HEX, HEX.upper(), ["a"], ("symbol", "a"), "a\0", None, ill_formed(b"a\xff")],
      [(0, 0), (0, 5), (2, 1), (2, 2), (3, 1), (3, 2), (4, 3), (5, 1), (5, 2), (6, 0), (6, 5)], True),
     ("text", "varchar(3)", ["ab", "abcd", OID], ["ab", "abcd", OID, "abc"], [(0, 0)], True),
     ("varchar(3)", "text", ["ab", "abcd", OID], ["ab", "abcd", OID, "abc"], [(0, 0)], True),
@@ -169,13 +171,7 @@ NAMED = [
 
 def documents_of(values):
     """Documents whose field v has these values."""
-    for n, v in enumerate(values):
-        raw = []
-        if v == UNDEFINED:
-            raw = [undefined("v")]
-        elif isinstance(v, tuple) and v != MISSING:
-            raw = [symbol("v", v[1])]
-        yield with_raw({"_id": n} if v in (MISSING, UNDEFINED) or raw else {"_id": n, "v": v}, *raw)
+    return [{"_id": n} if v == MISSING else document_of(n, "v", v) for n, v in enumerate(values)]
 
 
 @pytest.fixture
@@ -232,7 +228,8 @@ def test_paths_through_arrays(pg, make_pair):
         both = [[{"_id": n, **document} for n, document in enumerate(documents)] for _ in "lr"]
         make_pair(columns, both[0], columns, both[1], indexes=((indexed, "x.y"),))
         assert sorted(pg.execute(query).fetchall()) == [(0, 0), (4, 4)]
-        assert looks_up(pg, query)
+        # a condition on t2 itself would keep MongoDB from looking at the others while it looks up
+        assert looks_up(pg, query) and '"t2.x" :' in explain(pg, query) and '"t2" :' not in explain(pg, query)
 
 
 def numbers(n, **more):
@@ -264,19 +261,39 @@ def test_what_stands_above(pg, pair):
             ("SELECT l._id FROM l JOIN r ON l.v = r.v WHERE r.s = NULL", []),
             ("SELECT a._id, b._id FROM r a JOIN r b ON a.v = b._id WHERE a._id IN (3, 5) ORDER BY 1", [(3, 3), (5, 5)]),
             ("SELECT l._id, a._id, b._id FROM l JOIN r a ON l.v = a.v JOIN r b ON b.v = a._id WHERE l._id IN (9, 3) ORDER BY 1",
-             [(3, 3, 3), (9, 2, 2)])):
+             [(3, 3, 3), (9, 2, 2)]),
+            ("SELECT count(*), min(l._id) FROM l JOIN r a ON l.v = a.v AND l._id > a._id + 20 JOIN r b ON b.v = a._id", [(29, 21)])):
         assert pg.execute(query).fetchall() == rows, query
         assert looks_up(pg, query) or rows == [] or "WHERE false" in query, explain(pg, query)
     pg.execute("PREPARE q(int, text) AS SELECT l._id, r._id FROM l JOIN r ON l.v = r.v WHERE l._id < $1 AND r.s <> $2 ORDER BY 1")
     assert looks_up(pg, "EXECUTE q(3, 's1')") and '"$1"' in explain(pg, "EXECUTE q(3, 's1')")
     assert [pg.execute(f"EXECUTE q({a}, {b})").fetchall() for a, b in ((3, "'s1'"), (2, "'s5'"), ("NULL", "'x'"), (2, "NULL"))] == \
         [[(0, 0), (2, 2)], [(0, 0), (1, 1)], [], []]
-    query = "SELECT g, (SELECT count(*) FROM l JOIN r ON l.v = r.v WHERE l._id < g + 0) FROM generate_series(0, 3) g"
-    assert pg.execute(query).fetchall() == [(n, n) for n in range(4)]
-    assert looks_up(pg, query)
+    # a rescan asks anew, and what is checked here may be known only then
+    for query, rows in (
+            ("SELECT g, (SELECT count(*) FROM l JOIN r ON l.v = r.v WHERE l._id < g + 0) FROM generate_series(0, 3) g",
+             [(n, n) for n in range(4)]),
+            ("SELECT g, (SELECT count(*) FROM l JOIN r ON l.v = r.v AND l._id + r._id < g) FROM generate_series(0, 7) g",
+             [(n, (n + 1) // 2) for n in range(8)])):
+        assert pg.execute(query).fetchall() == rows
+        assert looks_up(pg, query)
+    # what an outer join above makes NULL, constants among it
+    query = """SELECT l._id, x.one, x._id FROM l LEFT JOIN (SELECT a.v, b._id, 1 AS one FROM r a JOIN r b ON a.v = b._id
+        WHERE b._id < 3) x ON x.v = l.v WHERE l._id IN (2, 3) ORDER BY 1"""
+    assert pg.execute(query).fetchall() == [(2, 1, 2), (3, None, None)]
 
 
-def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace):
+def test_in_a_parallel_worker(pg, pair):
+    """A join is no scan that processes share, but one of them may make it."""
+    pair()
+    setting = "debug_parallel_query" if pg.info.server_version >= 160000 else "force_parallel_mode"
+    pg.execute(f"SET {setting} = on")
+    query = "SELECT count(*) FROM l JOIN r ON l.v = r.v"
+    assert "Gather" in explain(pg, query) and looks_up(pg, query)
+    assert pg.execute(query).fetchone() == (50,)
+
+
+def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace, unused_name):
     """What no $lookup can say, or nobody wants it to."""
     pair()
     query = "SELECT l._id, r._id FROM l JOIN r ON l.v = r.v"
@@ -315,10 +332,56 @@ def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace):
     pg.execute("DROP FOREIGN TABLE r")
     mongo[fresh_namespace].create_collection("view", viewOn="r", pipeline=[])
     mongo[fresh_namespace].plain.insert_many(numbers(10))
-    for database, collection in ((fresh_namespace, "view"), (fresh_namespace, "plain"), ("other", "r")):
+    other = unused_name("test_other_")
+    mongo[other].r.insert_many(numbers(10))
+    mongo[other].r.create_index("v")
+    for database, collection in ((fresh_namespace, "view"), (fresh_namespace, "plain"), (other, "r")):
         create_table(pg, server, "r", "_id integer, v integer", database, collection)
         assert not looks_up(pg, query), collection
         pg.execute("DROP FOREIGN TABLE r")
+    mongo.drop_database(other)
+
+
+def test_conditions_compare_bytes(pg, make_pair):
+    """Whatever collation the first collection has, in conditions on the others, too."""
+    columns = "_id integer, v integer, s text"
+    documents = [{"_id": 1, "v": 5, "s": "a"}, {"_id": 2, "v": 5, "s": "A"}, {"_id": 3, "v": 5, "s": "\u00e1"}]
+    make_pair(columns, documents, columns, documents, collation={"locale": "fr", "strength": 1})
+    query = "SELECT l._id, r._id FROM l JOIN r ON l.v = r.v WHERE r.s = 'a' ORDER BY 1"
+    assert pg.execute(query).fetchall() == [(1, 1), (2, 1), (3, 1)]
+    assert looks_up(pg, query)
+
+
+@pytest.mark.skipif(mongod_version() < (5, 0), reason="snapshots that are read outside of transactions are of 5.0")
+def test_read_as_of_one_time(pg, pair, mongo, fresh_namespace):
+    pair()
+    query = "SELECT count(*) FROM l JOIN r ON l.v = r.v"
+    for consistency in ("statement", "transaction"):
+        pg.execute(f"SET mongo_tail.read_consistency = '{consistency}'")
+        with pg.transaction():
+            pg.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            assert looks_up(pg, query) and pg.execute(query).fetchone() == (50,)
+            mongo[fresh_namespace].r.delete_one({"v": 3})
+            assert pg.execute(query).fetchone() == (50,)
+        assert pg.execute(query).fetchone() == (43,)
+        mongo[fresh_namespace].r.insert_one({"_id": 3, "v": 3, "s": "s3"})
+
+
+def test_partitions_are_joined_one_by_one(pg, server, mongo, fresh_namespace):
+    for part in range(2):
+        mongo[fresh_namespace][f"l{part}"].insert_many([{"_id": n, "p": part, "v": n % 5} for n in range(20)])
+        mongo[fresh_namespace][f"r{part}"].insert_many([{"_id": n, "p": part, "s": f"s{n}"} for n in range(10)])
+    for name, columns in (("l", "_id integer, p integer, v integer"), ("r", "_id integer, p integer, s text")):
+        pg.execute(f"CREATE TABLE parts_{name} ({columns}) PARTITION BY LIST (p)")
+        for part in range(2):
+            pg.execute(f"""CREATE FOREIGN TABLE parts_{name}{part} PARTITION OF parts_{name} FOR VALUES IN ({part})
+                SERVER {server} OPTIONS (database '{fresh_namespace}', collection '{name}{part}')""")
+    pg.execute(ONLY_FOREIGN + "; SET enable_partitionwise_join = on")
+    query = "SELECT l.p, l._id, r.s FROM parts_l l JOIN parts_r r ON l.p = r.p AND l.v = r._id ORDER BY 1, 2"
+    plan = explain(pg, query)
+    assert plan.count('"$lookup"') == 2, plan
+    assert pg.execute(query).fetchall() == [(part, n, f"s{n % 5}") for part in range(2) for n in range(20)]
+    pg.execute("DROP TABLE parts_l, parts_r")
 
 
 def test_switched_off_by_rights(pg, pair, connect, server):
@@ -397,3 +460,16 @@ def test_chosen_when_cheaper(pg, server, mongo, fresh_namespace):
     assert f"MongoDB Collections: {fresh_namespace}.orders, {fresh_namespace}.customers" in plan
     assert "MongoDB Commands: 1" in plan and "MongoDB Documents: 20" in plan, plan
     pg.execute("DROP FOREIGN TABLE orders, customers")
+
+
+def test_not_on_a_shard(pg, new_server, shards):
+    """What a shard looks up might be another shard's, or an error."""
+    _, servers = shards
+    with servers[0].client() as client:
+        client.app.t.insert_many(numbers(5))
+    new_server(pg, "shard", servers[0].uri)
+    create_table(pg, "shard", "t", "_id integer, v integer", "app", "t")
+    pg.execute(ONLY_FOREIGN)
+    query = "SELECT count(*) FROM t a JOIN t b ON a.v = b._id"
+    assert not looks_up(pg, query)
+    pg.execute("DROP SERVER shard CASCADE")

@@ -9,7 +9,7 @@ from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
 from psycopg import errors
 from pymongo.collation import Collation
 
-from harness import wait_until
+from harness import mongod_version, wait_until
 from harness.tails import Background, takes_at_most, wait_backend_waits
 
 EAGER = """SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
@@ -27,7 +27,7 @@ def awkward_ids(rng, n):
         lambda: rng.uniform(-1000, 1000), lambda: Decimal128(str(rng.uniform(-1000, 1000))), text,
         lambda: ObjectId(rng.randbytes(12)), lambda: Binary(rng.randbytes(rng.randrange(20)), rng.choice([0, 3, 4, 5, 128])
                                                             if rng.random() < .2 else 0),
-        lambda: datetime.datetime.utcfromtimestamp(rng.randrange(0, 10 ** 9)),
+        lambda: datetime.datetime.fromtimestamp(rng.randrange(0, 10 ** 9), datetime.timezone.utc),
         lambda: {"a": rng.randrange(100), "b": text()}, lambda: {text().replace("$", ""): None},
         lambda: Timestamp(rng.randrange(1000), rng.randrange(1, 1000)), lambda: rng.random() < .5,
         lambda: rng.choice([None, float("nan"), float("inf"), float("-inf"), 0, MinKey(), MaxKey(), "", {}, 2 ** 31,
@@ -180,7 +180,8 @@ def test_what_one_process_reads(eager, server, mongo, fresh_namespace, rng):
     assert "Parallel Foreign Scan" in plan(eager, "EXECUTE q")
     eager.execute("SET mongo_tail.read_consistency = statement")
     assert "Parallel" not in plan(eager, "EXECUTE q")
-    assert eager.execute("EXECUTE q").fetchone() == (5000,)
+    if mongod_version() >= (5,):
+        assert eager.execute("EXECUTE q").fetchone() == (5000,)
     eager.execute("SET mongo_tail.read_consistency = cursor")
     assert "Parallel Foreign Scan" in plan(eager, "EXECUTE q")
     eager.execute("""ALTER FOREIGN TABLE t OPTIONS (ADD pipeline '[{"$limit": 7}]')""")

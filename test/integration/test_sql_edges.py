@@ -1,5 +1,6 @@
 """Reading changes in the corners of SQL: arguments, names, cursors, transactions, errors on the way, encodings."""
 
+import re
 import threading
 import time
 
@@ -161,7 +162,7 @@ def test_views_functions_and_prepared_statements(pg, server, tailed):
         for _ in range(7):
             assert [r[0] for r in pg.execute(f"EXECUTE p('{server}', NULL)").fetchall()] == ids
         plan = "\n".join(r[0] for r in pg.execute(f"EXPLAIN (ANALYZE, VERBOSE) EXECUTE p('{server}', NULL)").fetchall())
-        assert "Function Scan on mongo_tail.changes" in plan and "rows=10 " in plan
+        assert "Function Scan on mongo_tail.changes" in plan and re.search(r"rows=10(\.00)? ", plan)
         pg.execute("DISCARD ALL")
         assert len(pg.execute("SELECT * FROM v").fetchall()) == 10
     finally:

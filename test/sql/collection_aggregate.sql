@@ -70,6 +70,7 @@ CREATE FOREIGN TABLE part1 PARTITION OF parts FOR VALUES IN (1) SERVER ca OPTION
 CREATE FOREIGN TABLE part2 PARTITION OF parts FOR VALUES IN (2) SERVER ca OPTIONS (database 'regress_none', collection 'two');
 SET enable_partitionwise_aggregate = on;
 SELECT pg_temp.plan($$SELECT i, count(*) FROM parts GROUP BY i$$);
+SELECT pg_temp.plan($$SELECT i, count(*) FILTER (WHERE s = 'x') FROM parts GROUP BY i$$);
 SELECT i, count(*) FROM parts GROUP BY i;
 
 DROP TABLE parts;
