@@ -197,6 +197,9 @@ NAMED = [
     ("float8", [NAN, 1, Decimal128("NaN"), Int64(2 ** 53 + 1), Decimal128("0.1")], "a <= 'NaN'", [0, 1, 2]),
     ("float8", [Int64(2 ** 53), Int64(2 ** 53 + 1), Decimal128("0.1"), Decimal128("0.5"), 1], "a > 0", [0, 3, 4]),
     ("float8", [Int64(2 ** 53 + 1), Decimal128("1E+6000"), Decimal128("Infinity"), 1], "a <> 0", [2, 3]),
+    # an array is no value in any of several arms
+    ("float8", [NAN, 7.0, [7.0], [NAN], 5, [1, NAN]], "a > 5", [0, 1]),
+    ("text", ["b", ["b"], OBJECT_IDS[1], [OBJECT_IDS[1]]], "a > '5' COLLATE \"C\"", [0, 2]),
     ("real", [0.1, 0.5, 0.25], "a = 0.1::float8", []),
     ("real", [0.1, 0.5, 0.25], "a IN (0.1::real, 0.5)", [1]),
     ("int4", [None, "", 5, [5], 7, "7", {}], "a > 4", [2, 4]),
@@ -213,6 +216,7 @@ NAMED = [
     ("jsonb", [[None], None, {}, 5], "a IS NULL", [-1, 1]),
     ("int4[]", [[1, None], None, [None], []], "a IS NOT NULL", [0, 2, 3]),
     ("text", ["a", OBJECT_IDS[1], str(OBJECT_IDS[1])], f"a = '{OBJECT_IDS[1]}'", [1, 2]),
+    ("text", [OBJECT_IDS[0], OBJECT_IDS[1], "/", "0"], "a < '0' COLLATE \"C\"", [2]),
     ("text", ["a", OBJECT_IDS[1]], f"a = '{str(OBJECT_IDS[1]).upper()}'", []),
     ("text", ["a", OBJECT_IDS[1], "7"], "a < '7' COLLATE \"C\"", [1]),
     ("text", ["a", OBJECT_IDS[1], "7"], f"a <> '{OBJECT_IDS[1]}'", [0, 2]),
@@ -277,14 +281,18 @@ NAMED = [
     ("text", ["b", "a\0", "z", OBJECT_IDS[1]], "a > 'a' COLLATE \"C\"", [0, 2]),
     ("varchar(2)", ["ab", "abc", "b", OBJECT_IDS[1]], "a > 'a' COLLATE \"C\"", [0, 2]),
     ("varchar(2)", ["ab", "abc", "b"], "a IN ('abc', 'b')", [2]),
+    ("varchar(23)", ["a", OBJECT_IDS[1], "x" * 24], "a IS NOT NULL", [0]),
+    ("varchar(24)", ["a", OBJECT_IDS[1], "x" * 24, "x" * 25], "a IS NOT NULL", [0, 1, 2]),
     ("varchar(2)", ["ab", "abc", "\u00e9\u00e9"], "a LIKE '__%'", [0, 2]),
     ("char(3)", ["a", "a ", "a   ", "ab"], "a <> 'a'", [3]),
     ("date", [utc("2024-02-29"), utc("2024-02-29 12:00"), utc("2024-03-01")], "a = '2024-02-29 12:00'::timestamp", []),
     ("date", [utc("2024-02-29"), utc("2024-02-29 12:00"), utc("2024-03-01")], "a < '2024-02-29 12:00'::timestamp", [0]),
     ("timestamptz", [utc("2024-02-28 23:00"), utc("2024-02-29")], "a >= '2024-02-29'::date", [1]),
     ("timestamptz(0)", [utc("2024-02-29 00:00:00.5"), utc("2024-02-29")], "a = '2024-02-29 00:00:00.5Z'::timestamptz(3)", []),
+    ("timestamptz(0)", [utc("2024-02-29 00:00:00.5"), utc("2024-02-29")], "a > '2024-02-28'", [1]),
     ("timestamptz", [date_ms(2 ** 63 - 1), date_ms(9224318015999999), utc("2024-02-29")], "a > '2024-02-28'", [1, 2]),
     ("uuid", [Binary(u.bytes, s) for u in UUIDS for s in (3, 4, 0)], f"a > '{UUIDS[0]}'", [3, 4, 6, 7]),
+    ("uuid", [Binary(UUIDS[1].bytes, s) for s in (0, 3, 4, 5)] + [Binary(b"x" * 15, 4), Binary(b"x" * 17, 3)], "a IS NOT NULL", [1, 2]),
     ("int4", [5, None, 7, "x"], "a IS DISTINCT FROM 5", [-1, 1, 2, 3]),
     ("int4", [5, None, 7], "a IS NOT DISTINCT FROM 5", [0]),
     ("int4", [5, None, 7], "a <> ALL ('{5,NULL}')", []),
@@ -404,6 +412,22 @@ def test_paths(pg, server, mongo, fresh_namespace, case):
         pg.execute(f"SET mongo_tail.enable_pushdown = {enabled}")
         rows = pg.execute(f"SELECT _id FROM paths WHERE {clause} ORDER BY _id").fetchall()
         assert [r[0] for r in rows] == expected, enabled
+    assert documents_of_exact(pg, f"SELECT _id FROM paths WHERE {clause}") in (None, len(expected))
+
+
+def test_constraint_of_domain_is_owed(pg, server, mongo, fresh_namespace):
+    """What violates a domain is an error even where nothing but MongoDB needs to see the value."""
+    mongo[fresh_namespace].t.insert_many({"_id": n, "a": a} for n, a in enumerate((5, 7, -5)))
+    pg.execute("CREATE DOMAIN few AS integer CHECK (VALUE > 0)")
+    for mode in ("null", "error"):
+        create_table(pg, server, "constrained", "_id integer, a few", fresh_namespace, "t", mode)
+        for query in ("SELECT count(*) FROM constrained WHERE a < 6", "SELECT count(*) FROM constrained WHERE a = -5",
+                      "SELECT _id FROM constrained WHERE a = -5 LIMIT 1", "SELECT _id FROM constrained WHERE a IS NOT NULL LIMIT 3"):
+            with pytest.raises(errors.CheckViolation):
+                pg.execute(query)
+            assert filter_of_exact(pg, query) is None
+        pg.execute("DROP FOREIGN TABLE constrained")
+    pg.execute("DROP DOMAIN few")
 
 
 def test_mismatch_error(pg, server, mongo, fresh_namespace):
