@@ -35,7 +35,7 @@ typedef struct MtCollectionFacts
 	double		document_bytes; /* on average; 0: it does not say */
 	bool		is_view;
 	bool		is_time_series;
-	bool		is_local;		/* no mongos answers for it */
+	bool		is_local;		/* no mongos answers for it, and no shard */
 	List	   *indexes;		/* of MtCollectionIndex; those that a find may use */
 } MtCollectionFacts;
 

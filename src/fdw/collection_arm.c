@@ -387,7 +387,8 @@ put_null_arm(StringInfo buffer, int index, const MtCollectionColumn *column, MtB
 	mt_build_end(buffer, element);
 }
 
-/* $or, or $nor, of what is NULL by its value: beyond an array, missing, null, undefined. */
+/* $or, or $nor, of what is NULL by its value: beyond an array, missing, null,
+ * undefined, which is equal to null until MongoDB 7. */
 static void
 put_null_by_value(StringInfo buffer, const char *operator, const MtCollectionColumn *column, bool exact)
 {

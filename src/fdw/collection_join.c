@@ -341,17 +341,15 @@ column_at(const Chain *chain, int step, int column)
 	return &((MtCollectionRel *) at->rel->fdw_private)->columns[column];
 }
 
-/* The conditions of one step: its clauses, and what makes the looking up right. */
+/* What makes the looking up of a step, and of those by its columns, right. */
 static List *
-step_conditions(PlannerInfo *root, const Chain *chain, int index, List **values)
+key_conditions(const Chain *chain, int index)
 {
 	const Step *step = list_nth(chain->steps, index);
 	MtCollectionRel *known = step->rel->fdw_private;
-	List	   *conditions;
+	List	   *conditions = NIL;
 	ListCell   *cell;
 
-	if (!mt_collection_ship_exactly(root, step->rel, &conditions, values))
-		elog(ERROR, "a condition of a join has no exact form any more");
 	if (index > 0)
 		conditions = lappend(conditions, mt_join_condition(column_at(chain, step->key_step, step->key_column),
 														   known->columns, step->column));
@@ -387,18 +385,21 @@ plan_join(PlannerInfo *root, const Chain *chain, List *scan_tlist, MtCollectionQ
 	{
 		const Step *step = lfirst(cell);
 		MtJoinTable *table = palloc0(sizeof *table);
+		List	   *conditions;
 		List	   *of_step;
-		List	   *conditions = step_conditions(root, chain, foreach_current_index(cell), &of_step);
 
+		if (!mt_collection_ship_exactly(root, step->rel, &conditions, &of_step))
+			elog(ERROR, "a condition of a join has no exact form any more");
 		table->relid = ((MtCollectionRel *) step->rel->fdw_private)->relid;
 		table->first_value = list_length(*values);
 		table->key_table = step->key_step;
 		table->key_column = step->key_column;
 		table->column = step->column;
+		table->conditions = key_conditions(chain, foreach_current_index(cell));
 		if (join->tables == NIL)
 			query->conditions = conditions;
 		else
-			table->conditions = conditions;
+			table->conditions = list_concat(conditions, table->conditions);
 		*values = list_concat(*values, of_step);
 		join->tables = lappend(join->tables, table);
 	}

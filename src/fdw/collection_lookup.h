@@ -17,11 +17,11 @@
 #include "fdw/collection_deparse.h"
 #include "fdw/collection_row.h"
 
-/* A table that is looked up in.  Of the first, from which the documents come, only relid is set. */
+/* A table that is looked up in; or the first one, in which nothing is. */
 typedef struct MtJoinTable
 {
 	Oid			relid;
-	List	   *conditions;		/* that select its documents, in exact form */
+	List	   *conditions;		/* that its documents must meet, in exact form; the first's are not all */
 	int			first_value;	/* where their values begin in the plan's list */
 	int			key_table;		/* whose column is looked up: index of an earlier table */
 	int			key_column;
@@ -46,6 +46,10 @@ typedef struct MtJoinSource
 	MtCollectionColumn *columns;	/* below that */
 } MtJoinSource;
 
+/* Open a table of a plan.  It is locked but in a parallel worker, whose executor
+ * knows nothing of the tables of a join. */
+extern Relation mt_join_open_table(Oid relid);
+
 /* One for each table, in the current memory context. */
 extern MtJoinSource *mt_join_sources(const MtJoin *join, Oid userid);
 
@@ -59,7 +63,7 @@ extern bool mt_join_takes_key(const MtCollectionColumn *key, const MtCollectionC
 extern List *mt_join_condition(const MtCollectionColumn *key, const MtCollectionColumn *columns, int column);
 
 /*
- * Write the stages that follow the first table's $match as elements of a
+ * Write the stages that follow the first table's own $match as elements of a
  * pipeline, of which *n are there already.  projects: only the outputs' fields.
  * False: no document can come of it.
  */

@@ -265,8 +265,6 @@ read_size(const bson_t *reply, MtCollectionSize *size)
 	bson_iter_t iter;
 	bson_iter_t field;
 
-	/* only mongos says whether it is */
-	size->is_local = !bson_has_field(reply, "sharded");
 	if (bson_iter_init_find(&iter, reply, "avgObjSize"))
 		size->document_bytes = (double) bson_iter_as_int64(&iter);
 	if (bson_iter_init_find(&iter, reply, "timeseries"))
@@ -313,7 +311,11 @@ mt_catalog_size(MtConnection *connection, const char *database, const char *coll
 	BSON_APPEND_UTF8(&command, "collStats", collection);
 	ok = mt_connection_command(connection, database, &command, &reply, error);
 	if (ok)
+	{
 		read_size(&reply, size);
+		/* only mongos says whether it is sharded; a shard may have a part of it */
+		size->is_local = !bson_has_field(&reply, "sharded") && !mt_connection_is_shard(connection);
+	}
 	bson_destroy(&reply);
 	bson_destroy(&command);
 	if (ok)

@@ -47,7 +47,7 @@ typedef struct MtCollectionSize
 	double		document_bytes; /* on average; 0: not known */
 	bool		is_view;
 	bool		is_time_series;
-	bool		is_local;		/* the server that answers has all of it, and said so: it is no mongos */
+	bool		is_local;		/* the server that answers has all of it, and said so: it is neither mongos nor shard */
 } MtCollectionSize;
 
 /* By the collection's metadata: fast, and not exact.  Reads nothing of a view. */
