@@ -18,6 +18,7 @@
 #include "fdw/collection_deparse.h"
 #include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
+#include "fdw/collection_time.h"
 
 /* What is left of MongoDB's 16 MB for one condition; a longer one is not sent. */
 #define MAX_CONDITION_BYTES (4 * 1024 * 1024)
@@ -70,6 +71,18 @@ static const char *const operators[] = {
 	[MT_NOT_PREFIX_STRATEGY] = "$not",
 };
 
+static bool
+is_any(const MtLeaf *leaf)
+{
+	return leaf->kind == MT_CONDITION_ANY || leaf->kind == MT_CONDITION_TIME_ANY;
+}
+
+static bool
+is_time(const MtLeaf *leaf)
+{
+	return leaf->kind >= MT_CONDITION_TIME;
+}
+
 /* A value that is not known yet, as its text. */
 static MtSent
 put_unknown(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, const char *text)
@@ -89,12 +102,17 @@ put_unknown(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *l
 		mt_build_end(buffer, field);
 		return MT_SENT;
 	}
-	if (!leaf->exact && strcmp(operator, "$eq") == 0)
+	if (!leaf->exact && !is_time(leaf) && strcmp(operator, "$eq") == 0)
 	{
 		mt_build_text(buffer, column->path, text);
 		return MT_SENT;
 	}
 	field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, column->path);
+	if (is_time(leaf) && strcmp(operator, "$eq") == 0)
+	{
+		mt_build_text(buffer, "$gte", text);
+		operator = "$lte";
+	}
 	mt_build_text(buffer, operator, text);
 	if (leaf->exact)
 		mt_put_no_array(buffer);
@@ -109,7 +127,9 @@ put_comparison(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf
 	MtArms		equality = {0};
 	MtArms		arms = {0};
 
-	if (leaf->strategy == BTEqualStrategyNumber)
+	if (is_time(leaf))
+		mt_time_arms(column, leaf, value, &arms);
+	else if (leaf->strategy == BTEqualStrategyNumber)
 		mt_add_equality(column, leaf->type, value, leaf->exact, &arms);
 	else if (leaf->strategy == MT_NOT_EQUAL_STRATEGY)
 	{
@@ -185,7 +205,7 @@ put_list(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf
 static MtSent
 put_each(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, const Elements *elements)
 {
-	bool		is_or = leaf->kind == MT_CONDITION_ANY;
+	bool		is_or = is_any(leaf);
 	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, is_or ? "$or" : "$and");
 	int			n = 0;
 
@@ -216,13 +236,12 @@ static MtSent
 put_array(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf, Datum array)
 {
 	Elements	elements = elements_of(leaf, array);
-	bool		is_any = leaf->kind == MT_CONDITION_ANY;
 
-	if (is_any ? elements.n == 0 : elements.has_null)
+	if (is_any(leaf) ? elements.n == 0 : elements.has_null)
 		return MT_NEVER;
 	if (elements.n == 0)
 		return MT_ALWAYS;
-	if (leaf->strategy == (is_any ? BTEqualStrategyNumber : MT_NOT_EQUAL_STRATEGY))
+	if (!is_time(leaf) && leaf->strategy == (is_any(leaf) ? BTEqualStrategyNumber : MT_NOT_EQUAL_STRATEGY))
 		return put_list(buffer, column, leaf, &elements);
 	return put_each(buffer, column, leaf, &elements);
 }
@@ -350,6 +369,7 @@ put_leaf(Deparser *deparser, const MtLeaf *leaf)
 			return value->isnull ? put_null(buffer, column, leaf) :
 				put_comparison(buffer, column, leaf, value->datum);
 		case MT_CONDITION_COMPARE:
+		case MT_CONDITION_TIME:
 			return value->isnull ? MT_NEVER : put_comparison(buffer, column, leaf, value->datum);
 		case MT_CONDITION_ELEMENTS:
 			return value->isnull ? MT_NEVER : put_elements(buffer, column, leaf, value->datum);

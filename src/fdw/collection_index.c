@@ -91,6 +91,10 @@ leaf_kind(const MtLeaf *leaf, List *values)
 			return BOUND_NULL;
 		case MT_CONDITION_NOT_DISTINCT:
 			return is_known_value(list_nth(values, leaf->value)) ? BOUND_POINT : BOUND_NULL;
+		case MT_CONDITION_TIME:
+		case MT_CONDITION_TIME_ANY:
+		case MT_CONDITION_TIME_ALL:
+			return BOUND_RANGE;
 		case MT_CONDITION_JSON:
 			return leaf->strategy % 256 == MT_JSON_NUMBER ? BOUND_RANGE : BOUND_EQUAL;
 		default:

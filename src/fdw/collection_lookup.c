@@ -30,6 +30,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "utils/rel.h"
@@ -87,11 +88,17 @@ mt_join_from_list(List *list)
 
 /* ---- columns ---- */
 
+Relation
+mt_join_open_table(Oid relid)
+{
+	return table_open(relid, IsParallelWorker() ? AccessShareLock : NoLock);
+}
+
 /* The source of one of the tables. */
 static MtJoinSource
 create_source(int index, Oid relid, Oid userid)
 {
-	Relation	relation = table_open(relid, NoLock);
+	Relation	relation = mt_join_open_table(relid);
 	MtTableOptions *table = mt_options_table(relid);
 	int			n_columns = RelationGetDescr(relation)->natts;
 	MtCollectionColumn *columns = mt_collection_columns(relation, table);

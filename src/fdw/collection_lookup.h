@@ -46,6 +46,10 @@ typedef struct MtJoinSource
 	MtCollectionColumn *columns;	/* below that */
 } MtJoinSource;
 
+/* Open a table of a plan.  It is locked but in a parallel worker, whose executor
+ * knows nothing of the tables of a join. */
+extern Relation mt_join_open_table(Oid relid);
+
 /* One for each table, in the current memory context. */
 extern MtJoinSource *mt_join_sources(const MtJoin *join, Oid userid);
 

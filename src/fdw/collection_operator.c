@@ -90,6 +90,12 @@ are_numbers(Oid left, Oid right)
 		(left == NUMERICOID && right == NUMERICOID);
 }
 
+static bool
+is_time(Oid type)
+{
+	return type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID;
+}
+
 /* Is a column that reads as column_type compared by the value of value_type itself? */
 static bool
 takes_types(const MtCollectionColumn *column, Oid column_type, Oid value_type)
@@ -202,6 +208,12 @@ int
 mt_number_strategy(Oid left, Oid right, Oid operator)
 {
 	return are_numbers(left, right) ? btree_strategy(operator) : 0;
+}
+
+int
+mt_times_strategy(Oid left, Oid right, Oid operator)
+{
+	return is_time(left) && is_time(right) ? btree_strategy(operator) : 0;
 }
 
 int

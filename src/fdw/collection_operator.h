@@ -36,8 +36,9 @@ extern Node *mt_without_exact_casts(Node *node);
 extern int	mt_operator_strategy(const MtCollectionColumn *column, Oid column_type, Oid value_type,
 								 Oid operator, Oid collation);
 
-/* The same between two numbers. */
+/* The same between two numbers, and between two times. */
 extern int	mt_number_strategy(Oid left, Oid right, Oid operator);
+extern int	mt_times_strategy(Oid left, Oid right, Oid operator);
 
 /* The strategy that holds where this one does not, NULLs apart. */
 extern int	mt_negated_strategy(int strategy);

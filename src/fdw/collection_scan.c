@@ -78,7 +78,7 @@ create_scan(ForeignScanState *node)
 	if (!OidIsValid(userid))
 		userid = GetUserId();
 	scan->query = mt_collection_plan_query((ForeignScan *) node->ss.ps.plan);
-	relation = table_open(scan->query->relid, NoLock);
+	relation = mt_join_open_table(scan->query->relid);
 	table = mt_options_table(scan->query->relid);
 	scan->serverid = table->serverid;
 	scan->options = mt_options_read(table);

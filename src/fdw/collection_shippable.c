@@ -22,14 +22,7 @@
 #include "fdw/collection_arm.h"
 #include "fdw/collection_json.h"
 #include "fdw/collection_shippable.h"
-
-/* The form of a leaf, in its list. */
-enum
-{
-	FORM_SUPERSET,
-	FORM_EXACT,
-	FORM_EXPRESSION
-};
+#include "fdw/collection_time.h"
 
 typedef struct Shipper
 {
@@ -63,134 +56,26 @@ is_value(const Shipper *shipper, Node *node)
 		!contain_volatile_functions(node) && !contain_subplans(node);
 }
 
-/* The members of MtLeaf, but for a path below json, and of all runs. */
-static List *
-make_leaf(MtConditionKind kind, int column, int strategy, Oid type, int value, int form)
-{
-	List	   *result = list_make4_int((int) kind, column, strategy, (int) type);
-
-	return lappend_int(lappend_int(lappend_int(lappend_int(result, value), -1), form), -1);
-}
-
 /* A leaf in its superset form; can_be_exact: it has the other, too. */
 static List *
 leaf(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, int value, bool can_be_exact)
 {
+	MtLeaf		leaf = MT_NEW_LEAF;
+
 	shipper->exact &= can_be_exact;
-	return make_leaf(kind, column, strategy, type, value, FORM_SUPERSET);
+	leaf.kind = kind;
+	leaf.column = column;
+	leaf.strategy = strategy;
+	leaf.type = type;
+	leaf.value = value;
+	return mt_condition_new(&leaf);
 }
 
-MtLeaf
-mt_condition_leaf(List *condition)
+static int
+add_value(Shipper *shipper, void *value)
 {
-	MtLeaf		result;
-
-	result.kind = (MtConditionKind) list_nth_int(condition, 0);
-	result.column = list_nth_int(condition, 1);
-	result.strategy = list_nth_int(condition, 2);
-	result.type = (Oid) list_nth_int(condition, 3);
-	result.value = list_nth_int(condition, 4);
-	result.path = list_nth_int(condition, 5);
-	result.exact = list_nth_int(condition, 6) != FORM_SUPERSET;
-	result.is_expression = list_nth_int(condition, 6) == FORM_EXPRESSION;
-	result.run = list_nth_int(condition, 7);
-	return result;
-}
-
-List *
-mt_condition_of_column(MtConditionKind kind, int column)
-{
-	return make_leaf(kind, column, 0, InvalidOid, -1, FORM_EXACT);
-}
-
-List *
-mt_condition_run(int column, int run)
-{
-	return make_leaf(MT_CONDITION_RUN, column, run, InvalidOid, -1, FORM_EXACT);
-}
-
-/* Comparisons but equality have an arm for each run. */
-List *
-mt_condition_of_run(List *condition, const MtCollectionColumn *columns, List *run)
-{
-	MtLeaf		of = mt_condition_leaf(run);
-	MtLeaf		leaf;
-	List	   *copy;
-
-	if (!IsA(condition, IntList))
-		return NIL;
-	leaf = mt_condition_leaf(condition);
-	if (!leaf.exact || leaf.kind != MT_CONDITION_COMPARE || leaf.column != of.column ||
-		leaf.strategy == BTEqualStrategyNumber ||
-		(columns[leaf.column].class == MT_COMPARE_UUID && leaf.strategy == MT_NOT_EQUAL_STRATEGY))
-		return NIL;
-	copy = list_copy(condition);
-	list_nth_cell(copy, 7)->int_value = of.strategy;
-	return copy;
-}
-
-static List *
-in_form(List *condition, int form)
-{
-	List	   *arms = NIL;
-	ListCell   *cell;
-
-	if (IsA(condition, IntList))
-	{
-		List	   *copy = list_copy(condition);
-
-		list_nth_cell(copy, 6)->int_value = form;
-		return copy;
-	}
-	foreach(cell, (List *) lsecond(condition))
-		arms = lappend(arms, in_form(lfirst(cell), form));
-	return list_make2(linitial(condition), arms);
-}
-
-List *
-mt_condition_exact(List *condition)
-{
-	return in_form(condition, FORM_EXACT);
-}
-
-List *
-mt_condition_expression(List *condition)
-{
-	return in_form(condition, FORM_EXPRESSION);
-}
-
-bool
-mt_conditions_are_exact(List *conditions)
-{
-	ListCell   *cell;
-
-	foreach(cell, conditions)
-	{
-		List	   *condition = lfirst(cell);
-		bool		is_exact = IsA(condition, IntList) ? mt_condition_leaf(condition).exact :
-			mt_conditions_are_exact(lsecond(condition));
-
-		if (!is_exact)
-			return false;
-	}
-	return true;
-}
-
-bool
-mt_conditions_have_exact(List *conditions)
-{
-	ListCell   *cell;
-
-	foreach(cell, conditions)
-	{
-		List	   *condition = lfirst(cell);
-		bool		has_exact = IsA(condition, IntList) ? mt_condition_leaf(condition).exact :
-			mt_conditions_have_exact(lsecond(condition));
-
-		if (has_exact)
-			return true;
-	}
-	return false;
+	*shipper->values = lappend(*shipper->values, value);
+	return list_length(*shipper->values) - 1;
 }
 
 /* ---- operators ---- */
@@ -219,8 +104,7 @@ is_exact_null(const MtCollectionColumn *column)
 static List *
 compare(Shipper *shipper, MtConditionKind kind, int column, int strategy, Oid type, void *value)
 {
-	*shipper->values = lappend(*shipper->values, value);
-	return leaf(shipper, kind, column, strategy, type, list_length(*shipper->values) - 1,
+	return leaf(shipper, kind, column, strategy, type, add_value(shipper, value),
 				is_exact_comparison(&shipper->columns[column], strategy));
 }
 
@@ -308,6 +192,54 @@ ship_array_operator(Shipper *shipper, ScalarArrayOpExpr *clause, bool negated)
 				   negated ? mt_negated_strategy(strategy) : strategy, type, array);
 }
 
+/* ---- times of which there is a function or a cast ---- */
+
+/* left operator right; kind is that of the clause, not of its negation. */
+static List *
+ship_time_comparison(Shipper *shipper, MtConditionKind kind, Oid operator, Node *left, Node *right, bool negated)
+{
+	MtTimeExpression time = mt_time_expression(left);
+	MtLeaf		leaf = MT_NEW_LEAF;
+
+	leaf.kind = kind;
+	leaf.column = column_of(shipper, time.argument);
+	if (leaf.column < 0 || !is_value(shipper, right) || !mt_column_holds_time(&shipper->columns[leaf.column]))
+		return NIL;
+	leaf.type = kind == MT_CONDITION_TIME ? exprType(right) : get_element_type(exprType(right));
+	leaf.strategy = mt_time_strategy(&time, exprType(left), leaf.type, operator);
+	if (negated && leaf.strategy != 0)
+		leaf.strategy = mt_negated_strategy(leaf.strategy);
+	if (leaf.strategy == 0 || leaf.strategy > BTMaxStrategyNumber)
+		return NIL;
+	leaf.days = time.days;
+	leaf.zones = time.zones;
+	leaf.value = add_value(shipper, right);
+	shipper->exact = false;
+	return mt_condition_new(&leaf);
+}
+
+static List *
+ship_time(Shipper *shipper, Node *clause, bool negated)
+{
+	OpExpr	   *comparison = (OpExpr *) clause;
+	ScalarArrayOpExpr *array = (ScalarArrayOpExpr *) clause;
+	List	   *condition;
+	Oid			commutator;
+
+	if (IsA(clause, ScalarArrayOpExpr))
+		return ship_time_comparison(shipper, array->useOr != negated ? MT_CONDITION_TIME_ANY : MT_CONDITION_TIME_ALL,
+									array->opno, linitial(array->args), lsecond(array->args), negated);
+	if (!IsA(clause, OpExpr) || list_length(comparison->args) != 2)
+		return NIL;
+	condition = ship_time_comparison(shipper, MT_CONDITION_TIME, comparison->opno, linitial(comparison->args),
+									 lsecond(comparison->args), negated);
+	commutator = get_commutator(comparison->opno);
+	if (condition != NIL || !OidIsValid(commutator))
+		return condition;
+	return ship_time_comparison(shipper, MT_CONDITION_TIME, commutator, lsecond(comparison->args),
+								linitial(comparison->args), negated);
+}
+
 /* ---- arrays and json ---- */
 
 /* Is the type's own = the one that MongoDB has for the elements of the column? */
@@ -331,8 +263,7 @@ ship_elements(Shipper *shipper, MtElementsTest test, Node *array, Node *value, O
 		!is_element_type(&shipper->columns[column], type, collation) ||
 		exprType(value) != (test == MT_ELEMENTS_HAVE ? type : exprType(array)))
 		return NIL;
-	*shipper->values = lappend(*shipper->values, value);
-	return leaf(shipper, MT_CONDITION_ELEMENTS, column, (int) test, type, list_length(*shipper->values) - 1, false);
+	return leaf(shipper, MT_CONDITION_ELEMENTS, column, (int) test, type, add_value(shipper, value), false);
 }
 
 /* value = ANY (column) */
@@ -376,26 +307,22 @@ ship_json(Shipper *shipper, Node *node)
 {
 	MtJsonClause clause = mt_json_clause(node);
 	const Var  *var = clause.column;
-	List	   *result;
-	int			value = -1;
+	MtLeaf		leaf = MT_NEW_LEAF;
 
 	if (clause.test == MT_JSON_NONE || var->varno != (int) shipper->relid || var->varlevelsup != 0 ||
-		var->varattno <= 0 || !mt_column_holds_json(&shipper->columns[var->varattno - 1]))
+		var->varattno <= 0 || !mt_column_holds_json(&shipper->columns[var->varattno - 1]) ||
+		(clause.value != NULL && !is_value(shipper, clause.value)))
 		return NIL;
+	leaf.kind = MT_CONDITION_JSON;
+	leaf.column = var->varattno - 1;
+	leaf.strategy = (int) clause.test + 256 * clause.strategy;
+	leaf.type = clause.type;
 	if (clause.value != NULL)
-	{
-		if (!is_value(shipper, clause.value))
-			return NIL;
-		*shipper->values = lappend(*shipper->values, clause.value);
-		value = list_length(*shipper->values) - 1;
-	}
-	result = leaf(shipper, MT_CONDITION_JSON, var->varattno - 1, (int) clause.test + 256 * clause.strategy,
-				  clause.type, value, false);
-	*shipper->values = lappend(*shipper->values,
-							   makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
-										 CStringGetTextDatum(clause.path), false, false));
-	list_nth_cell(result, 5)->int_value = list_length(*shipper->values) - 1;
-	return result;
+		leaf.value = add_value(shipper, clause.value);
+	leaf.path = add_value(shipper, makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+											 CStringGetTextDatum(clause.path), false, false));
+	shipper->exact = false;
+	return mt_condition_new(&leaf);
 }
 
 /* What is sent of a column that is no scalar. */
@@ -573,6 +500,8 @@ ship(Shipper *shipper, Node *clause, bool negated)
 	if (IsA(clause, BoolExpr))
 		return ship_boolean(shipper, (BoolExpr *) clause, negated);
 	condition = ship_scalar(shipper, clause, negated);
+	if (condition == NIL)
+		condition = ship_time(shipper, clause, negated);
 	return condition != NIL || negated ? condition : ship_composed(shipper, clause);
 }
 

@@ -37,7 +37,10 @@ typedef enum MtConditionKind
 	MT_CONDITION_RUN,			/* the column's value is of a run (collection_arm.h); strategy is its number */
 	MT_CONDITION_ELEMENTS,		/* what the column's array holds; strategy is an MtElementsTest */
 	MT_CONDITION_JSON,			/* see collection_json.h; strategy is an MtJsonTest, and 256 times a strategy */
-	MT_CONDITION_NO_ARRAY		/* what is equal to a value by its element is not meant */
+	MT_CONDITION_NO_ARRAY,		/* what is equal to a value by its element is not meant */
+	MT_CONDITION_TIME,			/* what collection_time.h makes of the column, operator value */
+	MT_CONDITION_TIME_ANY,		/* the same, operator ANY (value) */
+	MT_CONDITION_TIME_ALL
 } MtConditionKind;
 
 typedef enum MtElementsTest
@@ -55,10 +58,14 @@ typedef struct MtLeaf
 	Oid			type;			/* of the value, or of the array's elements */
 	int			value;			/* index in the plan's list of values */
 	int			path;			/* the same of the path below a column of json; -1: none */
+	int			days;			/* of MT_CONDITION_TIME: see MtTimeExpression */
+	int			zones;
+	int			run;			/* of the column's values only this run (collection_arm.h); -1: all */
 	bool		exact;			/* the form in which it is sent */
 	bool		is_expression;	/* which is exact, too */
-	int			run;			/* of the column's values only this run (collection_arm.h); -1: all */
 } MtLeaf;
+
+#define MT_NEW_LEAF {.value = -1, .path = -1, .run = -1}
 
 /*
  * The condition for a clause, as a superset, NIL when there is none; *exact:
@@ -67,6 +74,11 @@ typedef struct MtLeaf
  */
 extern List *mt_collection_ship(PlannerInfo *root, Index relid, const MtCollectionColumn *columns,
 								Expr *clause, List **values, bool *exact);
+
+/* Can an equality on this column be sent? */
+extern bool mt_collection_ships_equality(const MtCollectionColumn *column);
+
+/* ---- collection_condition.c ---- */
 
 /* A copy of a condition in its exact form, which it must have. */
 extern List *mt_condition_exact(List *condition);
@@ -88,9 +100,8 @@ extern List *mt_condition_of_run(List *condition, const MtCollectionColumn *colu
 extern bool mt_conditions_have_exact(List *conditions);
 extern bool mt_conditions_are_exact(List *conditions);
 
-/* Can an equality on this column be sent? */
-extern bool mt_collection_ships_equality(const MtCollectionColumn *column);
-
+/* A leaf, and as a condition. */
 extern MtLeaf mt_condition_leaf(List *condition);
+extern List *mt_condition_new(const MtLeaf *leaf);
 
 #endif							/* MT_COLLECTION_SHIPPABLE_H */

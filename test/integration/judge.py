@@ -170,6 +170,12 @@ SOME_FLOATS = (["float4", "float8"], INTEGERS + ["0.5", "4.9", "5.1", "-0.5", "1
                                                  "32767.5"])
 TEXT = (["text"], TEXTS)
 ALL_TIMES = (["timestamptz", "timestamptz", "timestamp", "date"], TIMES)
+# near the dates, at the beginnings of units, at changes of the clocks, on the days that some zones never had
+BEGINNINGS = ["1970-01-01", "1969-12-31", "1969-01-01", "2024-02-01", "2024-02-26", "2024-01-01", "2020-01-01", "2001-01-01", "1900-01-01",
+              "1901-01-01", "9999-01-01", "0099-03-03", "0001-01-01", "2024-02-29", "2024-03-10 03:00", "2024-11-03", "2011-12-30",
+              "2024-02-28 18:30", "2024-02-29 14:00", "infinity", "-infinity", "4713-01-01 BC", "294276-12-31"]
+TIME_ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia/Kolkata", "Pacific/Apia", "Asia/Manila", "Africa/Monrovia",
+              "FOO+100BAR-100", "<-15:59>+15:59"]
 # an expression of one column: types of constants, constants
 COMPARED = {
     "i2": ALL_INTEGERS,
@@ -310,6 +316,60 @@ class Clauses:
             operator = "= ANY"
         return column, f"{column} {operator} ({self.array(values, array_kind, parameters)})"
 
+    def time_function(self):
+        """An expression of a column of times, and is it a year."""
+        column = expression = self.rng.choice([c for c in ("t", "t", "ts", "d", "t1") if c in self.columns])
+        kind = {"ts": "timestamp", "d": "date"}.get(column, "timestamptz")
+        for _ in range(self.rng.choice([0, 1, 1, 1, 2])):
+            unit = self.rng.choice(["second", "hour", "day", "day", "week", "month", "month", "quarter", "year", "Decade", "century", "millennium"])
+            zone = self.rng.choice(TIME_ZONES)
+            how = self.rng.random()
+            if how < 0.4:
+                expression = f"date_trunc('{unit}', {expression})"
+                kind = "timestamp" if kind == "timestamp" else "timestamptz"
+            elif how < 0.5 and kind != "timestamp":
+                expression, kind = f"date_trunc('{unit}', {expression}, '{zone}')", "timestamptz"
+            elif how < 0.6 and kind != "date":
+                expression = f"({expression} AT TIME ZONE '{zone}')"
+                kind = "timestamp" if kind == "timestamptz" else "timestamptz"
+            else:
+                kind = self.rng.choice(["date", "date", "timestamp", "timestamptz"])
+                expression = f"{expression}::{kind}"
+        return column, expression
+
+    def in_time(self, parameters):
+        """A comparison of a cast, date_trunc or a year of a column of times."""
+        column, expression = self.time_function()
+        if self.rng.random() < 0.3:
+            function = self.rng.choice(["extract(year FROM {})", "extract(year FROM {})::int", "date_part('year', {})"])
+            expression = function.format(expression)
+            values = ["1969", "1970", "2024", "1900", "99", "9999", "-1", "0", "2023.5", "NaN", "-4713"]
+            kind = "int4" if "::int" in function else "float8" if "part" in function else "numeric"
+            values = [v for v in values if kind != "int4" or v.lstrip("-").isdigit()]
+        else:
+            kind = self.rng.choice(["timestamptz", "timestamp", "date"])
+            values = BEGINNINGS + TIMES
+        if self.only_constants:
+            return self.comparison(None)    # as in constant()
+
+        def value():
+            text = None if self.rng.random() < 0.04 else self.rng.choice(values)
+            return self.literal(text, kind, parameters)
+
+        shape = self.rng.random()
+        if shape < 0.65:
+            operator = self.rng.choice(["=", "=", "=", "<", "<=", ">", ">=", "<>"])
+            text = f"{expression} {operator} {value()}" if self.rng.random() < 0.8 else f"{value()} {operator} {expression}"
+        elif shape < 0.75:
+            text = f"{expression} BETWEEN {value()} AND {value()}"
+        elif shape < 0.9:
+            some = ", ".join(value() for _ in range(self.rng.randrange(1, 4)))
+            text = f"{expression} {self.rng.choice(['IN', 'IN', 'NOT IN'])} ({some})"
+        else:
+            some = ", ".join(value() for _ in range(self.rng.randrange(1, 4)))
+            text = f"{expression} {self.rng.choice(['< ANY', '= ALL', '>= ALL', '<> ANY'])} (ARRAY[{some}]::{kind}[])"
+        return column, text
+
     def in_array(self, parameters):
         column = self.rng.choice([c for c in ARRAYS if c in self.columns])
         kind, values = ARRAYS[column]
@@ -372,6 +432,10 @@ class Clauses:
                                          "b IS NOT UNKNOWN", "b IS NOT FALSE", "NOT (b IS TRUE)", "(NOT b) IS FALSE"])
         if shape < 0.32:
             return self.like(parameters)
+        if shape < 0.4:
+            column, text = self.in_time(parameters)
+            # at the ends of what a timestamp holds these are errors
+            return column, f"{column} > '3000-01-01 BC' AND {column} <= '9999-12-31' AND ({text})"
         return self.comparison(parameters)
 
     def leaf(self, parameters):

@@ -7,12 +7,13 @@ import datetime
 import os
 import uuid
 
+import bson
 import psycopg
 import pytest
 from bson import Binary, Decimal128, Int64, Regex
 from psycopg import errors
 
-from judge import (COMPARED, INF, NAN, OBJECT_IDS, UUIDS, Clauses, create_table, date_ms, document_of, documents_of_exact, explain,
+from judge import (COMPARED, INF, NAN, OBJECT_IDS, TIME_ZONES, UUIDS, Clauses, create_table, date_ms, document_of, documents_of_exact, explain,
                    filter_of_exact, make_tables, mongo_query, rows_or_error, utc, with_raw)
 
 QUERIES = int(os.environ.get("MT_QUERIES") or (20000 if os.environ.get("MT_LONG") else 1000))
@@ -74,6 +75,50 @@ def test_generated_clauses(pg, awkward_tables, mongo, fresh_namespace, rng):
         verdict.exact += documents is not None
         if documents not in (None, len(local)):
             verdict.fail(table, clause, parameters, f"exact: {documents} documents for {len(local)} rows")
+    verdict.give(QUERIES)
+
+
+DAY_MS = 86400000
+
+
+@pytest.fixture
+def times_table(pg, server, mongo, fresh_namespace):
+    """Dates around midnights, changes of the clocks, beginnings of units; and what is none."""
+    borders = [utc(text) for text in ("1969-01-01", "1970-01-01", "2024-02-29", "2024-03-01", "2011-12-30", "2024-03-10 07:00",
+                                      "2024-11-03 06:00", "2024-01-01", "1900-01-01", "2001-01-01", "0001-01-01", "9999-01-01")]
+    moments = [int((b - utc("1970-01-01")) / datetime.timedelta(milliseconds=1)) + day * DAY_MS + hours * 3600000 + ms
+               for b in borders for day in (-4, -1, 0, 1, 4) for hours, ms in ((-15, 0), (-13, 1800000), (-5, 0), (0, -1), (0, 0), (6, 0), (14, 1))]
+    moments += [ms - 300 * 365 * DAY_MS for ms in (0, 9224318015999999)] + [-62135596800000 - year * 365 * DAY_MS for year in (1, 2, 500, 2000)]
+    values = [bson.DatetimeMS(ms) for ms in moments] + [[bson.DatetimeMS(0)], None, "1970-01-01", 0]
+    collection = mongo[fresh_namespace].times
+    collection.insert_many({"k": k, "t": value} for k, value in enumerate(values))
+    collection.create_index("t")
+    create_table(pg, server, "times", "k integer, t timestamptz, t1 timestamptz(1) OPTIONS (field 't'), ts timestamp OPTIONS (field 't'), "
+                 "d date OPTIONS (field 't')", fresh_namespace, "times", "null")
+    yield ["k", "t", "t1", "ts", "d"]
+    pg.execute("DROP FOREIGN TABLE times")
+
+
+def test_generated_times(pg, times_table, mongo, fresh_namespace, rng):
+    """What is compared of a column of times, in many time zones."""
+    verdict = Verdict()
+    for _ in range(QUERIES):
+        zone = rng.choice(TIME_ZONES)
+        pg.execute(f"SET TimeZone = '{zone}'")
+        parameters = [] if rng.random() < 0.5 else None
+        clause = Clauses(rng, times_table).in_time(parameters)[1]
+        parameters = parameters or []
+        local = rows_or_error(pg, f"WITH x AS MATERIALIZED (SELECT * FROM times) SELECT k FROM x WHERE {clause} ORDER BY k", parameters)
+        sent = rows_or_error(pg, f"SELECT k FROM times WHERE {clause} ORDER BY k", parameters)
+        if isinstance(local, str):
+            verdict.errors_met[zone, local] = verdict.errors_met.get((zone, local), 0) + 1
+            continue
+        verdict.compared += 1
+        verdict.returned += bool(local)
+        plan = explain(pg, f"SELECT k FROM times WHERE {clause}", parameters)
+        verdict.exact += '"filter" : { }' not in plan
+        if sent != local:
+            verdict.fail(zone, clause, parameters, plan, sorted(set(local) ^ set(sent))[:2] if isinstance(sent, list) else sent)
     verdict.give(QUERIES)
 
 
@@ -186,6 +231,27 @@ NAMED = [
     ("timestamptz", [utc("1970-01-01"), None], "a > '-infinity'", [0]),
     ("date", [utc("2024-02-29"), utc("2024-02-29 12:00"), utc("2024-03-01")], "a <= '2024-02-29'", [0]),
     ("date", [utc("2024-02-29"), utc("2024-02-29 12:00"), utc("2024-03-01")], "a > '2024-02-28'", [0, 2]),
+    # the time zone of the cases is UTC
+    ("timestamptz", [utc("2024-02-29"), utc("2024-02-29 23:59:59.999"), utc("2024-03-01"), [utc("2024-02-29")]], "a::date = '2024-02-29'", [0, 1]),
+    ("timestamptz", [utc("2024-02-28 10:00"), utc("2024-02-28 09:59:59.999"), utc("2024-02-29 10:00")],
+     "(a AT TIME ZONE 'Pacific/Kiritimati')::date = '2024-02-29'", [0]),
+    ("timestamptz", [utc("2024-02-29 10:00"), utc("2024-03-01 09:59:59.999"), utc("2024-03-01 10:00")],
+     "(a AT TIME ZONE 'Pacific/Honolulu')::date = '2024-02-29'", [0, 1]),
+    # Samoa had no 30th of December, and lies a day apart since
+    ("timestamptz", [utc("2011-12-30 09:59:59.999"), utc("2011-12-30 10:00"), utc("2011-12-29 10:00")],
+     "date_trunc('day', a, 'Pacific/Apia') = '2011-12-30 10:00Z'", [1]),
+    ("timestamptz", [utc("2024-01-31 18:30"), utc("2024-02-29 18:29:59.999"), utc("2024-02-29 18:30")],
+     "date_trunc('month', a, 'Asia/Kolkata') = '2024-01-31 18:30Z'", [0, 1]),
+    ("timestamp", [utc("2024-01-01"), utc("2024-12-31 23:59:59.999"), utc("2025-01-01"), utc("2023-12-31 23:59")], "extract(year FROM a) = 2024", [0, 1]),
+    ("timestamp", [utc("2024-12-31"), utc("2020-01-01"), utc("2030-01-01")], "date_trunc('decade', a) = '2020-01-01'", [0, 1]),
+    # there is no year 0
+    ("timestamp", [date_ms(-62135596800000), date_ms(-62135596800001), date_ms(-62167219200000), date_ms(-62167219200001)],
+     "extract(year FROM a) = -1", [1, 2]),
+    ("timestamp", [date_ms(-62135596800000), date_ms(-62135596800001), date_ms(-62167219200001)], "extract(year FROM a) < 0", [1, 2]),
+    ("timestamp", [utc("2024-01-01")], "extract(year FROM a) < 'NaN'", [0]),
+    ("timestamp", [utc("2024-01-01"), date_ms(9224318015999999), date_ms(-210866803200000)], "a::date < 'infinity' AND a::date > '-infinity'", [0, 1, 2]),
+    ("timestamp", [date_ms(9224318015999999), date_ms(9224317929600000), date_ms(9224317929599999)], "a::date >= '294276-12-31'", [0, 1]),
+    ("timestamp", [date_ms(-210866803200000), date_ms(-210866803200000 + 86400000)], "a::date <= '4714-11-24 BC'", [0]),
     ("uuid", [Binary(UUIDS[2].bytes, 4), Binary(UUIDS[2].bytes, 3), str(UUIDS[2])], f"a = '{UUIDS[2]}'", [0, 1]),
     # the double 2^60 reads as its shortest digits, which are those of another integer
     ("numeric", [2.0 ** 60, Int64(2 ** 60), Int64(1152921504606847000)], "a = 1152921504606847000", [0, 2]),
@@ -294,6 +360,7 @@ INDEXED = [
     ("d > 19990", 20, 18),  # the exact form's two guards are two scans of the range
     ("at = '2024-02-29T00:00:05Z'", 2, 1),
     ("u = '00000000-0000-0000-0000-000000000005'", 3, 1),
+    ("date_trunc('hour', at) = '2024-03-02T05:30:00Z'", 201, 200),  # a range that begins two days before
 ]
 
 

@@ -64,6 +64,20 @@ CALL filters('m = ''ok''', 'm >= ''ok''', 'm <> ''ok''', 'y', 'NOT y', 'y IS NOT
 CALL filters('at < ''1969-12-31 23:59:59.9995Z''', 'at = ''2024-02-29 00:00:00.0005Z''', 'at > ''infinity''', 'at <= ''infinity''',
 	'at >= ''2024-02-29''::date', 'at = ''2024-02-29''::timestamp', 'lt < ''2024-02-29''::timestamptz', 's = ''2024-02-29Z''', 's < ''2024-02-29Z''',
 	'day = ''2024-02-29''', 'day > ''2024-02-29''', 'day < ''2024-02-29 12:00''::timestamp');
+-- what is made of a date, as a range about it
+CALL filters('at::date = ''2024-02-29''', 'at::date < ''2024-02-29''', '''2024-02-29''::date <= at::date', 'at::date <> ''2024-02-29''', 'NOT (at::date <> ''2024-02-29'')',
+	'at::date BETWEEN ''2024-02-29'' AND ''2024-03-01''', 'at::date IN (''2024-02-29'', ''2025-01-01'', NULL)', 'at::date >= ALL (''{2024-02-29,2025-01-01}'')',
+	'lt::date = ''2024-02-29''', 'at::timestamp >= ''2024-02-29''', 'lt::timestamptz < ''2024-02-29Z''', 'day::timestamptz < ''2024-02-29Z''',
+	'day = ''2024-02-29Z''::timestamptz', '(at AT TIME ZONE ''Europe/Berlin'')::date = ''2024-02-29''', 'at::date < ''infinity''', 'at::date > ''infinity''',
+	'at::date > ''294276-12-31''', 'at::date > ''5000000-01-01''', 'at::date < ''4713-01-01 BC''');
+CALL filters('date_trunc(''month'', at) = ''2024-02-01Z''', 'date_trunc(''hour'', lt) > ''2024-02-29''', 'date_trunc(''day'', at, ''Asia/Kolkata'') <= ''2024-02-29Z''',
+	'date_trunc(''week'', day) = ''2024-02-26''', 'date_trunc(''month'', at)::date = ''2024-02-01''', 'date_trunc(''day'', at, ''FOO+100'') = ''2024-02-29Z''',
+	'date_trunc(''fortnight'', at) = ''2024-02-29Z''', 'date_trunc(t, at) = ''2024-02-29Z''');
+CALL filters('extract(year FROM at) = 2024', 'extract(year FROM lt) >= 2023.5', 'date_part(''year'', day) < -1', 'extract(year FROM at)::int IN (2020, 2024)',
+	'extract(year FROM at) = ''NaN''', 'extract(year FROM at) < ''NaN''', 'extract(month FROM at) = 2', 'extract(year FROM at) <> 2024');
+SET TimeZone = 'FOO+100';
+CALL filters('at::date = ''2024-02-29''');
+SET TimeZone = 'UTC';
 CALL filters('u = ''00000000-0000-0000-0000-000000000001''', 'u > ''00000000-0000-0000-0000-000000000001''',
 	'o = ''65a1b2c3d4e5f60718293a4b''', 'o < ''65a1b2c3d4e5f60718293a4b''', 'bytes < ''a''');
 
@@ -102,6 +116,8 @@ PREPARE by_id(text) AS SELECT i FROM filtered WHERE _id = $1;
 SELECT pg_temp.plan($$EXECUTE by_id('x')$$);
 PREPARE by_list(int, int) AS SELECT i FROM filtered WHERE i IN ($1, $2) AND t LIKE $3;
 SELECT pg_temp.plan($$EXECUTE by_list(1, 2, 'x%')$$);
+PREPARE by_day(date, date[]) AS SELECT i FROM filtered WHERE at::date = $1 OR at::date = ANY ($2);
+SELECT pg_temp.plan($$EXECUTE by_day('2024-02-29', '{2024-02-29}')$$);
 
 -- too long to be exact: never half of it
 CREATE TEMP TABLE many AS SELECT array_agg(n || repeat('x', 100)) AS values FROM generate_series(1, 60000) n;
