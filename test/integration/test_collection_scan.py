@@ -1,5 +1,6 @@
 """Collections as foreign tables: plans, faults, memory.  What their conditions find: test_collection_filter.py."""
 
+import re
 import time
 
 import bson
@@ -36,6 +37,37 @@ def test_explain(pg, numbers):
     assert "Reads Nothing: true" in explain(pg, "SELECT a FROM numbers WHERE a = ANY ('{NULL}'::int[])")
     pg.execute("SET mongo_tail.enable_pushdown = off")
     assert 'MongoDB Query: { "find" : "numbers", "filter" : { } }' in explain(pg, "SELECT a FROM numbers WHERE _id = 7")
+
+
+def counted(pg, query, options="ANALYZE"):
+    """What EXPLAIN ANALYZE says of the scan: {"Commands": n, "Batches": n, ...}."""
+    return {name: float(value) for name, value in re.findall(r"MongoDB ([A-Z][A-Za-z ]+): ([\d.]+)(?: ms)?\n",
+                                                             explain(pg, query, options=options) + "\n")}
+
+
+def test_explain_analyze_counts(pg, server, numbers, mongo, fresh_namespace):
+    """Commands, batches, documents, their bytes, and how long MongoDB was waited for."""
+    size = len(bson.encode({"_id": 1, "a": 1, "pad": "x" * 100}))
+    pg.execute("SET mongo_tail.enable_projection = off; SET mongo_tail.enable_aggregate = off")
+    counts = counted(pg, "SELECT pad FROM numbers")
+    # the replies': each document with its place in the batch, and some words around them
+    assert (counts["Commands"], counts["Documents"]) == (1, 20000) and 0 < counts["Bytes"] - 20000 * size < 8 * 20000
+    pg.execute("ALTER FOREIGN TABLE numbers OPTIONS (ADD batch_size '1000')")
+    assert 20 <= counted(pg, "SELECT pad FROM numbers")["Batches"] <= 22
+    assert 0 < counted(pg, "SELECT pad FROM numbers WHERE _id < 3")["Bytes"] - 3 * size < 1000
+    # a rescan adds to it, and without timing there is no time
+    counts = counted(pg, "SELECT n.pad FROM (VALUES (1), (5)) v(w) JOIN numbers n ON n._id = v.w", "ANALYZE, TIMING OFF")
+    assert 0 < counts.pop("Bytes") - 2 * size < 2000
+    assert counts == {"Commands": 2, "Batches": 2, "Documents": 2}
+    # a server that takes 300 ms for its answer
+    mongo[fresh_namespace].command("create", "slow", viewOn="numbers", pipeline=[
+        {"$match": {"_id": 7}}, {"$match": {"$expr": {"$function": {"body": "function() { sleep(300); return true; }",
+                                                                    "args": [], "lang": "js"}}}}])
+    create_table(pg, server, "slow", "_id integer", fresh_namespace, "slow")
+    pg.execute("EXPLAIN SELECT * FROM slow")            # the estimate is there
+    counts = counted(pg, "SELECT * FROM slow")
+    assert counts["Documents"] == 1 and 300 <= counts["Wait Time"] < 3000, counts
+    pg.execute("DROP FOREIGN TABLE slow")
 
 
 def test_estimate(pg, numbers):

@@ -341,25 +341,58 @@ def test_a_pipelines_conditions_are_of_its_documents(pg, new_server, unused_name
     assert pg.execute(f"SELECT v FROM {name}_t WHERE _id = 0").fetchone() is None
 
 
-def test_switches(pg, new_server, unused_name, mongo_server, mongo, fresh_namespace):
-    """Off at the session is off; else the table has the last word, then the server."""
-    mongo[fresh_namespace].things.insert_many([{"_id": i} for i in range(5)])
+# What is switched off -> a query, and what stands in its plan while it is on.
+SWITCHES = {
+    "enable_filter": ("SELECT _id FROM {0} WHERE _id = 3", '"_id" : 3'),
+    "enable_sort": ("SELECT _id FROM {0} ORDER BY _id", '"sort" :'),
+    "enable_limit": ("SELECT _id FROM {0} LIMIT 2", '"limit" :'),
+    "enable_aggregate": ("SELECT sum(k) FROM {0}", '"$group" :'),
+    "enable_join": ("SELECT a._id, b.k FROM {0} a JOIN {0} b ON b._id = a.k", '"$lookup" :'),
+    "enable_projection": ("SELECT k FROM {0}", '"projection" :'),
+    "enable_parallel": ("SELECT _id FROM {0} WHERE length(pad) > 0", "Parallel Foreign Scan"),
+}
 
-    def is_sent(server, table):
-        name = new_server(pg, unused_name("options_"), mongo_server.uri, **({"enable_filter": server} if server else {}))
-        option = f", enable_filter '{table}'" if table else ""
-        pg.execute(f"CREATE FOREIGN TABLE {name}_t (_id int) SERVER {name} OPTIONS (database '{fresh_namespace}', "
-                   f"collection 'things'{option})")
-        assert pg.execute(f"SELECT _id FROM {name}_t WHERE _id = 3").fetchall() == [(3,)]
-        plan = "\n".join(row[0] for row in pg.execute(f"EXPLAIN (VERBOSE) SELECT _id FROM {name}_t WHERE _id = 3"))
-        return '"_id" :' in plan
+
+@pytest.fixture
+def switched(pg, new_server, unused_name, mongo_server, mongo, fresh_namespace):
+    """is_sent(switch, of the server, of the table): whether MongoDB gets that switch's query."""
+    mongo[fresh_namespace].things.insert_many([{"_id": i, "k": i, "pad": "x" * 2000} for i in range(200)])
+    pg.execute("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;"
+               "SET cpu_operator_cost = 10; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_nestloop = off")
+    rows = {}
+
+    def is_sent(switch, server, table):
+        query, sign = SWITCHES[switch]
+        name = new_server(pg, unused_name("options_"), mongo_server.uri, **({switch: server} if server else {}))
+        option = f", {switch} '{table}'" if table else ""
+        pg.execute(f"CREATE FOREIGN TABLE {name}_t (_id int, k int, pad text) SERVER {name} OPTIONS (database "
+                   f"'{fresh_namespace}', collection 'things'{option})")
+        query = query.format(f"{name}_t")
+        answer = sorted(pg.execute(query).fetchall())
+        assert rows.setdefault(switch, answer) == answer, "the answer is the same"
+        return sign in "\n".join(row[0] for row in pg.execute(f"EXPLAIN (VERBOSE) {query}"))
+    yield is_sent
+    for setting in (*SWITCHES, "enable_pushdown"):
+        pg.execute(f"RESET mongo_tail.{setting}")
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_switches(pg, switched, switch):
+    """Off at the session is off; else the table has the last word, then the server."""
     cases = [(None, None, True), ("off", None, False), ("off", "on", True), ("on", "off", False), (None, "off", False)]
     for server, table, expected in cases:
-        assert is_sent(server, table) is expected, (server, table)
-    for setting in ("enable_filter", "enable_pushdown"):
+        assert switched(switch, server, table) is expected, (server, table)
+    for setting in (switch, "enable_pushdown"):
         pg.execute(f"SET mongo_tail.{setting} = off")
-        assert not any(is_sent(server, table) for server, table, _ in cases)
+        assert not any(switched(switch, server, table) for server, table, _ in cases), setting
         pg.execute(f"RESET mongo_tail.{setting}")
+    # and each switches off no more than its own
+    for other in SWITCHES:
+        if other != switch:
+            pg.execute(f"SET mongo_tail.{other} = off")
+    assert switched(switch, None, None)
+
+
 def test_a_table_over_its_server(asked):
     for option, key, on, off in (("no_cursor_timeout", "noCursorTimeout", True, None),
                                  ("allow_disk_use", "allowDiskUse", True, False)):

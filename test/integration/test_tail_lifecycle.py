@@ -343,9 +343,35 @@ def test_processes_have_names(pg, server):
     wait_state(pg, server, "streaming")
     rows = dict(pg.execute("SELECT backend_type, wait_event_type FROM pg_stat_activity "
                            "WHERE backend_type LIKE 'mongo_tail%'").fetchall())
-    assert set(rows) == {"mongo_tail launcher", "mongo_tail tailer"}
+    assert rows == {"mongo_tail launcher": "Extension", "mongo_tail tailer": "Extension"}
     assert pg.execute("SELECT usename FROM pg_stat_activity WHERE backend_type = 'mongo_tail tailer'"
                       ).fetchone() == ("postgres",)
+
+
+def waits_for(pg, process):
+    """A condition: some process of that type or pid waits for an event of that name, as far as PostgreSQL names it."""
+    named = pg.info.server_version >= 170000
+
+    def reached(event):
+        where = "pid" if isinstance(process, int) else "backend_type"
+        events = pg.execute(f"SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE {where} = %s", (process,)).fetchall()
+        return ("Extension", event if named else "Extension") in events
+    return lambda event: wait_until(lambda: reached(event), timeout=5, what=f"{process} waits for {event}")
+
+
+def test_wait_events(pg, connect, server, mongo, fresh_namespace):
+    """What each process waits for; before PostgreSQL 17 all that an extension's do is "Extension"."""
+    start_tail(pg, server, [f"{fresh_namespace}.*"])
+    wait_state(pg, server, "streaming")
+    waits_for(pg, "mongo_tail launcher")("MongoTailLauncherMain")
+    waits_for(pg, "mongo_tail tailer")("MongoTailMongoDB")
+    reader = Background(connect(), "SELECT * FROM mongo_tail.changes(%s, after => 'now', wait => '20s')", (server,))
+    waits_for(pg, reader.pid)("MongoTailChanges")
+    mongo[fresh_namespace].t.insert_one({"_id": 1})
+    assert reader.join().error is None
+    pg.execute("SELECT mongo_tail.pause_tail(%s)", (server,))
+    wait_state(pg, server, "paused")
+    waits_for(pg, "mongo_tail tailer")("MongoTailTailerIdle")
 
 
 def test_many_sessions_start_and_stop(pg, connect, server, rng):

@@ -63,13 +63,13 @@ coverage:
 	@$(MAKE) --no-print-directory unit UNIT_BUILD=build/coverage UNIT_SANITIZE=--coverage
 	@sh test/lab/coverage.sh build/coverage $(PURE_SRCS)
 
-# Fuzzing: libFuzzer where clang has it; else gcc runs the corpus once.
+# Fuzzing needs clang's libFuzzer; where there is none, fuzz-short lets gcc run the corpus once.
 FUZZ_CC ?= $(CLANG)
 FUZZ_RUNS ?= 1000000
 FUZZ_TARGETS := $(patsubst test/fuzz/%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 fuzz:
 	@FUZZ_CC='$(FUZZ_CC)' CC='$(CC)' FUZZ_CFLAGS='-std=gnu11 -g -O1 -Isrc -Itest/unit $(BSON_CFLAGS)' \
 		FUZZ_SRCS='$(PURE_SRCS)' FUZZ_LIBS='$(UNIT_LIBS)' FUZZ_RUNS=$(FUZZ_RUNS) \
-		sh test/lab/run_fuzz.sh $(FUZZ_TARGETS)
+		FUZZ_REPLAY=$(FUZZ_REPLAY) sh test/lab/run_fuzz.sh $(FUZZ_TARGETS)
 fuzz-short:
-	@$(MAKE) --no-print-directory fuzz FUZZ_RUNS=20000
+	@$(MAKE) --no-print-directory fuzz FUZZ_RUNS=20000 FUZZ_REPLAY=yes
