@@ -80,7 +80,7 @@ mt_collection_limit_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *out
 		parse->limitOption == LIMIT_OPTION_WITH_TIES ||
 		(root->sort_pathkeys != NIL && !known->pushdown.sort))
 		return;
-	scan = mt_collection_special_scan(root, baserel, root->sort_pathkeys);
+	scan = mt_collection_special_scan(root, baserel, root->sort_pathkeys, true);
 	if (scan == NULL)
 		return;
 	skips = parse->limitOffset != NULL && (scan->order == NULL || list_length(scan->order->segments) == 1);

@@ -118,24 +118,31 @@ add_find_path(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info)
 
 /*
  * The documents in the query's order, by an index: for whoever stops early, or
- * merges.
+ * merges.  Where there is none of all its keys, the first ones may have one, and
+ * an Incremental Sort does the rest.
  */
 static void
 add_ordered_path(PlannerInfo *root, RelOptInfo *baserel)
 {
 	MtCollectionRel *known = baserel->fdw_private;
+	MtSpecialScan *scan = NULL;
+	List	   *pathkeys = NIL;
 	MtFindCost	cost;
-	MtSpecialScan *scan;
 
-	if (root->query_pathkeys == NIL || !known->pushdown.sort)
-		return;
-	scan = mt_collection_special_scan(root, baserel, root->query_pathkeys);
-	if (scan == NULL || !mt_order_has_index(scan->order, known->columns, known->statistics->indexes))
+	for (int n = known->pushdown.sort ? list_length(root->query_pathkeys) : 0; n > 0; n--)
+	{
+		pathkeys = list_copy_head(root->query_pathkeys, n);
+		scan = mt_collection_special_scan(root, baserel, pathkeys, false);
+		if (scan != NULL && mt_order_has_index(scan->order, known->columns, known->statistics->indexes))
+			break;
+		scan = NULL;
+	}
+	if (scan == NULL)
 		return;
 	cost = mt_collection_find_cost(root, baserel, NULL);
 	add_path(baserel, (Path *) mt_compat_foreignscan_path(root, baserel, cost.rows, cost.startup,
 														   cost.total + baserel->tuples * MT_INDEX_FETCH_COST,
-														   root->query_pathkeys, NULL, list_make1(scan)));
+														   pathkeys, NULL, list_make1(scan)));
 }
 
 /* ec_matches_callback: an equality on a column that can be sent? */
@@ -208,13 +215,38 @@ mt_collection_ship_exactly(PlannerInfo *root, RelOptInfo *baserel, List **condit
 	return true;
 }
 
+/* What the clauses have of conditions, in their exact form if they have one. */
+static void
+ship_what_can_be(PlannerInfo *root, RelOptInfo *baserel, List **conditions, List **values)
+{
+	MtCollectionRel *known = baserel->fdw_private;
+	ListCell   *cell;
+
+	if (!known->pushdown.filter)
+		return;
+	foreach(cell, baserel->baserestrictinfo)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+		List	   *condition;
+		bool		exact;
+
+		if (clause->pseudoconstant)
+			continue;
+		condition = mt_collection_ship(root, baserel->relid, known->columns, clause->clause, values, &exact);
+		if (condition != NIL)
+			*conditions = lappend(*conditions, exact ? mt_condition_exact(condition) : condition);
+	}
+}
+
 MtSpecialScan *
-mt_collection_special_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys)
+mt_collection_special_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys, bool exactly)
 {
 	MtCollectionRel *known = baserel->fdw_private;
 	MtSpecialScan *scan = palloc0(sizeof *scan);
 
-	if (!mt_collection_ship_exactly(root, baserel, &scan->conditions, &scan->values))
+	if (!exactly)
+		ship_what_can_be(root, baserel, &scan->conditions, &scan->values);
+	else if (!mt_collection_ship_exactly(root, baserel, &scan->conditions, &scan->values))
 		return NULL;
 	if (pathkeys == NIL)
 		return scan;

@@ -42,7 +42,7 @@ extern bool mt_collection_ship_exactly(PlannerInfo *root, RelOptInfo *baserel, L
 /* A scan that is more than a filter: the only member of its path's fdw_private. */
 typedef struct MtSpecialScan
 {
-	List	   *conditions;		/* of all clauses, in exact form */
+	List	   *conditions;		/* of the clauses; with a limit of all, and in exact form */
 	List	   *values;			/* expressions */
 	MtOrder    *order;			/* NULL: none */
 	Node	   *limit;			/* NULL: none */
@@ -50,8 +50,9 @@ typedef struct MtSpecialScan
 	bool		skips;			/* MongoDB leaves out what OFFSET says */
 } MtSpecialScan;
 
-/* One in the order of pathkeys (NIL: in any); NULL when there is none. */
-extern MtSpecialScan *mt_collection_special_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys);
+/* One in the order of pathkeys (NIL: in any); exactly: of just the documents whose
+ * row passes all clauses; NULL when there is none. */
+extern MtSpecialScan *mt_collection_special_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys, bool exactly);
 
 /* What reading the relation's documents costs. */
 extern MtFindCost mt_collection_find_cost(PlannerInfo *root, RelOptInfo *baserel, ParamPathInfo *param_info);

@@ -19,6 +19,9 @@ KEYS = ["i2", "i4", "i4", "i8", "f8", "f8", "f4", "n", "c", "c", "b", "t", "ts",
 @pytest.fixture
 def palette_tables(pg, server, mongo, fresh_namespace, rng):
     tables = make_palette_tables(pg, server, mongo, fresh_namespace, rng)
+    for collection in mongo[fresh_namespace].list_collections():
+        for field in rng.sample("ifnsbtuk", 3):
+            mongo[fresh_namespace][collection["name"]].create_index(field)
     yield tables
     for table in tables:
         pg.execute(f"DROP FOREIGN TABLE {table}")
@@ -46,9 +49,10 @@ def test_generated_orders(pg, palette_tables, rng):
     """The keys of the rows come in the same order as those of a materialized copy's."""
     pg.execute("SET plan_cache_mode = force_generic_plan")
     pg.execute("SET TimeZone = 'UTC'")
-    failures, pushed, locally_failed, projected, merged, ambiguous = [], 0, 0, 0, 0, 0
+    failures, pushed, locally_failed, projected, merged, ambiguous, incremental = [], 0, 0, 0, 0, 0, 0
     for n in range(QUERIES):
         table = rng.choice(palette_tables)
+        pg.execute(f"SET enable_sort = {rng.choice(['on', 'on', 'off'])}")
         parameters = [] if rng.random() < 0.5 else None
         where = f"WHERE {Clauses(rng, NAMES).clause(parameters, 1)}" if rng.random() < 0.5 else ""
         query, parameters = make_query(rng, where), parameters or []
@@ -73,12 +77,13 @@ def test_generated_orders(pg, palette_tables, rng):
         pushed += '"sort"' in plan
         projected += '"projection"' in plan
         merged += "Merged With MongoDB Query" in plan
+        incremental += "Incremental Sort" in plan
     for failure in failures[:10]:
         print(*failure, sep="\n    ")
     assert not failures, f"{len(failures)} of {QUERIES} queries"
-    print(f"{QUERIES} queries: {pushed} with a sort, {projected} with a projection, {merged} merged; "
-          f"{ambiguous} ambiguous, {locally_failed} failed without pushdown")
-    assert pushed > QUERIES * 0.08 and merged > QUERIES * 0.02 and ambiguous < QUERIES * 0.02
+    print(f"{QUERIES} queries: {pushed} with a sort, {projected} with a projection, {merged} merged, "
+          f"{incremental} by some keys; {ambiguous} ambiguous, {locally_failed} failed without pushdown")
+    assert pushed > QUERIES * 0.08 and merged > QUERIES * 0.02 and incremental > QUERIES * 0.02 and ambiguous < QUERIES * 0.02
 
 
 # ---- what went wrong once, or would: each a case of its own ----
@@ -282,6 +287,25 @@ def test_two_types_of_one_text(pg, server, mongo, fresh_namespace):
         assert '"sort"' not in explain(pg, "SELECT b FROM two_types WHERE b IS NOT NULL ORDER BY _id, b LIMIT 5")
     finally:
         pg.execute("DROP FOREIGN TABLE two_types")
+
+
+def test_order_for_a_limit_here(pg, numbers):
+    """By an index, too, where the limit cannot be MongoDB's: further keys are sorted here, and conditions checked."""
+    numbers.create_index("b")
+    pg.execute("SELECT mongo_tail.disconnect()")
+    rows = [(n % 100, n) for n in range(20000)]
+    for query, wanted in (
+            ("SELECT a, b FROM numbers ORDER BY a, b LIMIT 3", [(0, 0), (0, 100), (0, 200)]),
+            ("SELECT a, b FROM numbers ORDER BY a DESC, pad, b LIMIT 2", [(99, 99), (99, 199)]),
+            ("SELECT a, b FROM numbers ORDER BY a, b LIMIT 3 OFFSET 198", [(0, 19800), (0, 19900), (1, 1)]),
+            ("SELECT a, b FROM numbers WHERE length(pad) > 5 ORDER BY b LIMIT 2", rows[:2]),
+            ("SELECT a, b FROM numbers WHERE b + 0 >= 30 AND b >= 0 ORDER BY b LIMIT 2", rows[30:32])):
+        plan = explain(pg, query, options="ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF")
+        assert '"sort"' in plan and '"limit"' not in plan and ("Incremental Sort" in plan) == ("a, b FROM numbers ORDER" in query), plan
+        assert int(plan.split("MongoDB Documents: ")[1].split()[0]) < 500, plan
+        assert pg.execute(query).fetchall() == wanted, query
+    pg.execute("SET mongo_tail.enable_sort = off")
+    assert '"sort"' not in explain(pg, "SELECT a, b FROM numbers ORDER BY a, b LIMIT 3")
 
 
 def test_limit_and_offset(pg, numbers):
