@@ -97,7 +97,6 @@ examine_path(MtCollectionColumn *column)
 		MtSlice		component = mt_path_component(path, offset);
 
 		column->is_sendable = component.data[0] != '$';
-		column->is_nested |= offset > 0;
 		if (offset > 0 && strspn((const char *) component.data, "0123456789") >= component.len)
 			column->has_index = true;
 		offset += component.len + 1;

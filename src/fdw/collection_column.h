@@ -43,7 +43,6 @@ typedef struct MtCollectionColumn
 	int32		typmod;
 	bool		null_on_mismatch;
 	bool		is_whole;		/* "$": the document itself */
-	bool		is_nested;		/* the path has more than one component */
 	bool		has_index;		/* one of them, after the first, looks like an array's index */
 	bool		is_sendable;	/* the path means in a filter what it means here */
 	int			root_len;		/* the part of the path that leads to the document: that of a join's; else 0 */

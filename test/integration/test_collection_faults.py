@@ -563,6 +563,14 @@ def test_no_fault_leaks(pg, table, client, mongod):
             pg.execute(f"SELECT 1 / (_id - {n * 500}) FROM t")
         pg.execute("SELECT pad FROM t LIMIT 3")
         pg.execute("BEGIN; DECLARE c CURSOR FOR SELECT pad FROM t; FETCH 200 FROM c; ROLLBACK")
+    # each rescan leaves a cursor that has more, and a savepoint ends what was opened after it
+    with pg.transaction():
+        pg.execute("SELECT count(p.pad) FROM generate_series(1, 20) g, LATERAL (SELECT pad, random() FROM t WHERE g > 0 LIMIT 5) p")
+        wait_until(lambda: open_cursors() <= before, what="no cursor of a rescan is left")
+        pg.execute("SAVEPOINT s; DECLARE c CURSOR FOR SELECT pad FROM t; FETCH 200 FROM c")
+        wait_until(lambda: open_cursors() > before)
+        pg.execute("ROLLBACK TO s")
+        wait_until(lambda: open_cursors() <= before, what="no cursor of a savepoint is left")
     wait_until(lambda: open_cursors() <= before, what="no cursor is left")
     assert [c for c in pg.execute("SELECT in_use FROM mongo_tail.connections").fetchall() if c[0]] == []
     works(pg)

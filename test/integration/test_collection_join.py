@@ -307,6 +307,7 @@ def test_left_to_postgresql(pg, pair, server, mongo, fresh_namespace, unused_nam
                             ("SELECT l._id FROM l JOIN r ON l.v < r.v", 4803), ("SELECT l._id FROM l JOIN r ON l.v = r.v + 1", 50 - 8),
                             ("SELECT l._id FROM l JOIN r ON l.v = r.v WHERE length(l.s) = 2", 10),
                             ("SELECT l._id FROM l JOIN r ON l.v = r.v AND random() < 2", 50),
+                            ("SELECT l._id FROM l JOIN r ON l.v = r.v AND (SELECT l._id >= r._id)", 50),
                             ("SELECT l._id FROM l, LATERAL (SELECT r._id FROM r WHERE r.v = l.v OFFSET 0) r", 50),
                             (query + " WHERE (SELECT true FROM generate_series(1, 1) g WHERE g = 1)", 50)):
         assert len(pg.execute(other).fetchall()) == expected, other

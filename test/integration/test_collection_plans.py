@@ -85,6 +85,16 @@ def test_rows_without_analyze(session):
         assert least <= rows <= most, (where, rows)
 
 
+def test_unique_index_says_how_many_values_there_are(session):
+    """Before ANALYZE, and after one whose sample cannot tell."""
+    def groups(column):
+        return plan(session, f"SELECT {column} FROM many WHERE length(pad) > 0 GROUP BY {column}")["Plan Rows"] / \
+            plan(session, "SELECT pad FROM many WHERE length(pad) > 0")["Plan Rows"]
+    session.execute("SET mongo_tail.enable_aggregate = off")
+    assert groups("code") > 0.9 and groups("_id") > 0.9
+    assert groups("plain") < 0.1, "which no index tells of"
+
+
 def test_an_index_makes_a_condition_cheap(session):
     whole = cost(session, "true")
     unindexed = cost(session, "plain = 5")

@@ -7,6 +7,7 @@ in exact arithmetic, and knows nothing of how the extension does it.
 import datetime
 import decimal
 import fractions
+import itertools
 import json
 import struct
 import uuid
@@ -664,6 +665,22 @@ def test_a_mismatch_names_the_inner_field(pg, mongo, fresh_namespace):
         f'cannot convert field "d.v.pairs.1.b" of a document of "{fresh_namespace}.c" to column "deep"'
     assert diag.message_detail == f'In the document with _id {{"$oid": "{OID}"}} it is the array [5]; ' \
         'the column has type ct_deep, there text, which reads only strings.'
+
+
+def test_on_mismatch_of_server_table_and_column(pg, mongo, mongo_server, fresh_namespace, new_server):
+    """The column has the last word, then the table, then the server."""
+    mongo[fresh_namespace].c.insert_one({"_id": 1, "v": "x"})
+    for server, table, column in itertools.product(["error", "null", None], repeat=3):
+        name = f"mismatch_{server}_{table}_{column}".lower()
+        new_server(pg, name, mongo_server.uri, **({"on_mismatch": server} if server else {}))
+        pg.execute(f"""CREATE FOREIGN TABLE {name} (_id int, v int {f"OPTIONS (on_mismatch '{column}')" if column else ""})
+            SERVER {name} OPTIONS (database '{fresh_namespace}', collection 'c' {f", on_mismatch '{table}'" if table else ""})""")
+        if (column or table or server) == "null":
+            assert pg.execute(f"SELECT * FROM {name}").fetchall() == [(1, None)], name
+        else:
+            with pytest.raises(psycopg.errors.InvalidCharacterValueForCast):
+                pg.execute(f"SELECT * FROM {name}")
+        pg.execute(f"DROP SERVER {name} CASCADE")
 
 
 def test_whole_documents(pg, mongo, fresh_namespace):

@@ -403,7 +403,8 @@ def test_malformed_entry_fails_and_can_be_passed(synthetic, entry):
     pg.execute("SELECT mongo_tail.seek_tail('m', %s)", (f"{bad}/ffffffff/4294967295",))
     wait_state(pg, "m", "streaming")
     assert read_inserted(pg, "m", 1, None)[0] == [2]
-    # A reader that comes by through the oplog is told the same.
+    # A reader that comes by through the oplog is told the same, if it comes so far.
+    assert inserted(changes(pg, "m", after=start, max_changes=1)) == [1]
     with pytest.raises(errors.DataCorrupted) as e:
         changes(pg, "m", after=start)
     assert bad in e.value.diag.message_primary and e.value.diag.message_hint
@@ -413,12 +414,15 @@ def test_malformed_update_stops_its_reader_only(synthetic):
     """A diff is read by who reads the change: the tail goes on, and so can the reader."""
     pg, append = synthetic
     start_tail(pg, "m", after="oldest")
+    append(op="i", ns="d.c", o={"_id": 1})
     bad = append(op="u", ns="d.c", o={"$v": 2, "diff": {"u": 1}}, o2={"_id": 1})
     append(op="i", ns="d.c", o={"_id": 2})
-    wait_until(lambda: stat(pg, "m", "events") == 2)
+    wait_until(lambda: stat(pg, "m", "events") == 3)
     with pytest.raises(errors.DataCorrupted) as e:
         changes(pg, "m", "update_description")
     assert bad in e.value.diag.message_primary
+    # max_changes reads no further than it must
+    assert inserted(changes(pg, "m", "position, operation_type, full_document, update_description", max_changes=1)) == [1]
     assert inserted(changes(pg, "m", after=f"{bad}/ffffffff/4294967295")) == [2]
     assert stat(pg, "m") == "streaming"
 

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from psycopg import errors
 
 from harness import wait_until
 from harness.tails import Background, changes, inserted, read_inserted, start_tail, stat, wait_state
@@ -96,7 +97,7 @@ def test_no_channel_no_notification(pg, connect, server, mongo, fresh_namespace)
 def test_notification_that_fails_is_counted_and_stops_nothing(pg, pg_server, server, mongo, fresh_namespace):
     """As with a full queue, the transaction of the NOTIFY fails.
 
-    The queue itself takes 8 GB to fill; here its channel has a name that NOTIFY
+    The queue itself takes 8 GB to fill before PostgreSQL 17; here its channel has a name that NOTIFY
     refuses, which start_tail would not have let through.
     """
     place = start_tail(pg, server, [f"{fresh_namespace}.*"])
@@ -112,6 +113,34 @@ def test_notification_that_fails_is_counted_and_stops_nothing(pg, pg_server, ser
     assert stat(pg, server, "notifies") == 0
     assert stat(pg, server) == "streaming"
     assert pg_server.log_text(offset).count("ERROR") == 1
+
+
+def test_full_queue_is_counted_and_stops_nothing(pg, make_postgres, mongo_server, mongo, fresh_namespace, new_server):
+    """A listener that stays in a transaction keeps the queue from being emptied, until it is full."""
+    if pg.info.server_version < 170000:
+        pytest.skip("before 17 the queue takes 8 GB to fill")
+    postgres = make_postgres(settings={"max_notify_queue_pages": 64})
+    with postgres.connect() as pg, postgres.connect() as listener:
+        pg.execute("CREATE EXTENSION mongo_tail")
+        new_server(pg, "m", mongo_server.uri)
+        listener.execute("LISTEN news")
+        listener.execute("BEGIN; SELECT 1")
+        place = start_tail(pg, "m", [f"{fresh_namespace}.*"], notify="news", notify_ms=0)
+        wait_state(pg, "m", "streaming")
+        with pytest.raises(errors.ProgramLimitExceeded):
+            for _ in range(1000):
+                pg.execute("SELECT pg_notify('filler', repeat('x', 7900))")
+        failures, notifies = (stat(pg, "m", column) for column in ("notify_failures", "notifies"))
+        for n in range(3):
+            mongo[fresh_namespace].t.insert_one({"_id": n})
+            assert read_inserted(pg, "m", n + 1, place)[0] == list(range(n + 1))
+        wait_until(lambda: stat(pg, "m", "notify_failures") > failures)
+        assert stat(pg, "m", "notifies") == notifies and stat(pg, "m") == "streaming"
+        # it goes on when there is room; asking makes PostgreSQL look what can be thrown away
+        listener.execute("COMMIT")
+        wait_until(lambda: pg.execute("SELECT pg_notification_queue_usage()").fetchone()[0] < 0.5)
+        mongo[fresh_namespace].t.insert_one({"_id": 3})
+        wait_until(lambda: stat(pg, "m", "notifies") > notifies)
 
 
 def test_settings_of_the_database_do_not_stop_a_tail(pg, database, server, mongo, fresh_namespace):

@@ -374,6 +374,34 @@ def test_wait_events(pg, connect, server, mongo, fresh_namespace):
     waits_for(pg, "mongo_tail tailer")("MongoTailTailerIdle")
 
 
+def test_stat_tail_and_stat_ring(pg, server, mongo, fresh_namespace):
+    """Each column says what it is named for."""
+    before = pg.execute("SELECT clock_timestamp()").fetchone()[0]
+    mongo[fresh_namespace].create_collection("t")
+    place = start_tail(pg, server, [f"{fresh_namespace}.*"], ring_size="1MB")
+    wait_state(pg, server, "streaming")
+    mongo[fresh_namespace].t.insert_many({"_id": n, "pad": "x" * 1000} for n in range(100))
+    read_inserted(pg, server, 100, place)
+
+    def row(view):
+        cursor = pg.execute(f"SELECT *, position::mongo_tail.cluster_time = cluster_time AS at_its_time FROM mongo_tail.{view}"
+                            if view == "stat_tail" else f"SELECT *, covered_from <= scanned_to AS in_order FROM mongo_tail.{view}")
+        return dict(zip([c.name for c in cursor.description], cursor.fetchone()))
+    tail, ring = row("stat_tail"), row("stat_ring")
+    assert (tail["server"], tail["shard"], tail["state"], tail["events"]) == (server, "rs0", "streaming", 100)
+    assert tail["entries"] >= 100 and 100 * 1000 < tail["bytes"] < 1000 * 1000 and 1 <= tail["batches"] <= tail["entries"]
+    assert tail["at_its_time"] and tail["state_since"] > before and tail["lag"].total_seconds() < 30
+    assert (tail["reconnects"], tail["lookups"], tail["notifies"], tail["notify_failures"], tail["last_error"]) == (0, 0, 0, 0, None)
+    assert pg.execute("SELECT backend_type FROM pg_stat_activity WHERE pid = %s", (tail["pid"],)).fetchone() == ("mongo_tail tailer",)
+    assert (ring["server"], ring["shard"], ring["events"], ring["readers_lapped"]) == (server, "rs0", 100, 0)
+    assert ring["ring_bytes"] == 1024 * 1024 and 100 * 1000 < ring["ring_used_bytes"] < 200 * 1000 and ring["in_order"]
+    # through the oplog, and another window
+    pg.execute("SELECT mongo_tail.seek_tail(%s, 'now')", (server,))
+    read_inserted(pg, server, 100, place)
+    wait_until(lambda: row("stat_ring")["epoch"] > ring["epoch"] and row("stat_ring")["ring_used_bytes"] == 0)
+    assert row("stat_ring")["oplog_reads"] > ring["oplog_reads"]
+
+
 def test_many_sessions_start_and_stop(pg, connect, server, rng):
     """Whatever the interleaving, the slots end up as the catalog says."""
     actions = ["start_tail('{0}')", "stop_tail('{0}')", "pause_tail('{0}')", "resume_tail('{0}')",

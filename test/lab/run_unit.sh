@@ -25,6 +25,7 @@ done
 if [ -x "$dir/run_vectors" ] && [ -n "${VECTORS:-}" ]; then
 	# shellcheck disable=SC2086
 	run "run_vectors" "$dir/run_vectors" $VECTORS
+	run "vectors_fail" sh test/unit/vectors_fail.sh "$dir/run_vectors"
 fi
 if [ -x "$dir/stress_ring" ]; then
 	run "stress_ring, $seconds s" "$dir/stress_ring" "$seconds"

@@ -25,8 +25,8 @@ SELECT pg_temp.plan($$SELECT count(i), count(x), bool_and(b), max(c) FROM sales$
 SELECT pg_temp.plan($$SELECT b, s, count(DISTINCT i), count(*) FROM sales GROUP BY b, s$$);
 
 -- FILTER: the condition as an expression, once for what has the same
-EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FILTER (WHERE s = '$x' OR b), sum(l) FILTER (WHERE b), avg(l) FILTER (WHERE b) FROM sales;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT s, count(*) FILTER (WHERE f < 5), max(i) FILTER (WHERE x IS NULL) FROM sales GROUP BY s;
+SELECT pg_temp.plan($$SELECT count(*) FILTER (WHERE s = '$x' OR b), sum(l) FILTER (WHERE b), avg(l) FILTER (WHERE b) FROM sales$$);
+SELECT pg_temp.plan($$SELECT s, count(*) FILTER (WHERE f < 5), max(i) FILTER (WHERE x IS NULL) FROM sales GROUP BY s$$);
 
 -- no documents are one row without GROUP BY, and none with it
 SELECT count(*), count(i), sum(i), avg(l), min(t), bool_or(b) FROM sales;

@@ -54,6 +54,13 @@ long_lines() {
 	[ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
+# Plans differ between versions; test/sql/include/plans.psql knows how.
+plans() {
+	local bad
+	bad=$(grep -n '^EXPLAIN (VERBOSE' test/sql/collection_*.sql | sed 's/$/   (SELECT pg_temp.plan(...))/')
+	[ -z "$bad" ] || { echo "$bad"; return 1; }
+}
+
 sizes() {
 	local bad
 	bad=$(find src -name '*.[ch]' -exec wc -l {} + |
@@ -95,6 +102,7 @@ check sql "${MT_VENV:-build/venv}/bin/python" test/style/check_sql.py sql/[0-9]*
 check symbols exported_symbols
 check "white space" white_space
 check "long lines" long_lines
+check plans plans
 check sizes sizes
 check unfinished unfinished
 check version one_version
