@@ -18,6 +18,10 @@
 /* A find that knows its limit leaves no cursor to be closed. */
 #define LIMITED_STARTUP_SHARE 0.9
 
+/* Of documents that are sorted in memory, half of what MongoDB has for it; until 6.0 it
+ * gives up where more are needed, unless it may use the disk. */
+#define MAX_SORT_BYTES		(50.0 * 1024 * 1024)
+
 /* Is what the query returns just the rows of its only table? */
 static bool
 is_plain_select(const Query *parse)
@@ -36,6 +40,18 @@ limited_rows(const RelOptInfo *baserel, const FinalPathExtraData *extra, bool sk
 	if (!skips && extra->offset_est > 0)
 		limit += (double) extra->offset_est;
 	return clamp_row_est(Min(limit, baserel->rows));
+}
+
+/* Can MongoDB keep the first rows while it looks for them? */
+static bool
+can_be_sorted(RelOptInfo *baserel, const MtSpecialScan *scan, const FinalPathExtraData *extra)
+{
+	MtCollectionRel *known = baserel->fdw_private;
+
+	return scan->order == NULL ||
+		limited_rows(baserel, extra, false) * known->statistics->document_bytes <= MAX_SORT_BYTES ||
+		mt_order_has_index(scan->order, known->columns, known->statistics->indexes) ||
+		mt_options_read(mt_options_table(known->relid))->allow_disk_use == MT_SWITCH_ON;
 }
 
 static Path *
@@ -81,7 +97,7 @@ mt_collection_limit_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *out
 		(root->sort_pathkeys != NIL && !known->pushdown.sort))
 		return;
 	scan = mt_collection_special_scan(root, baserel, root->sort_pathkeys, true);
-	if (scan == NULL)
+	if (scan == NULL || !can_be_sorted(baserel, scan, extra))
 		return;
 	skips = parse->limitOffset != NULL && (scan->order == NULL || list_length(scan->order->segments) == 1);
 	scan->limit = parse->limitCount;

@@ -308,6 +308,28 @@ def test_order_for_a_limit_here(pg, numbers):
     assert '"sort"' not in explain(pg, "SELECT a, b FROM numbers ORDER BY a, b LIMIT 3")
 
 
+def test_more_than_mongodb_sorts(pg, make_mongo, new_server, unused_name):
+    """What is too much for MongoDB's memory is sorted here, unless there is an index, or the disk may be used."""
+    mongod, name = make_mongo(), unused_name("large_")
+    with mongod.client() as client:
+        client.large.large.insert_many({"_id": n, "a": 40 - n, "b": n, "pad": "x" * 3_000_000} for n in range(40))
+        client.large.large.create_index("b")
+    new_server(pg, name, mongod.uri)
+    pg.execute("SET max_parallel_workers_per_gather = 0")
+    pg.execute(f"CREATE FOREIGN TABLE large (_id integer, a integer, b integer, pad text) SERVER {name} OPTIONS (database 'large')")
+    try:
+        for order, n, sent in (("a", 1000, False), ("a", 3, True), ("b", 1000, True), ("a OFFSET 30", 5, False), ("a", "(SELECT 3)", True)):
+            query = f"SELECT _id, length(pad) FROM large ORDER BY {order} LIMIT {n}"
+            assert ('"sort"' in explain(pg, query)) == sent, query
+            ids = sorted(range(40), reverse=order != "b")[30 if "OFFSET" in order else 0:]
+            assert [r[0] for r in pg.execute(query)] == ids[:int(str(n).strip("(SELECT )"))], query
+        pg.execute("ALTER FOREIGN TABLE large OPTIONS (ADD allow_disk_use 'true')")
+        assert '"sort"' in explain(pg, "SELECT _id FROM large ORDER BY a LIMIT 1000")
+        assert [r[0] for r in pg.execute("SELECT _id FROM large ORDER BY a LIMIT 1000")] == list(range(40))[::-1]
+    finally:
+        pg.execute(f"DROP SERVER {name} CASCADE")
+
+
 def test_limit_and_offset(pg, numbers):
     plan = explain(pg, "SELECT b FROM numbers WHERE b > 7 LIMIT 5 OFFSET 3")
     assert '"skip" : 3, "limit" : 5' in plan, plan
