@@ -55,7 +55,7 @@ test: deps
 	@$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz-short tsan $(SERVER_TESTS)
 test-long: deps
 	@MT_LONG=1 STRESS_SECONDS=60 FUZZ_RUNS=$(FUZZ_RUNS) \
-		$(PYTHON) test/lab/run_stages.py test-build unit check-style fuzz tsan $(SERVER_TESTS)
+		$(PYTHON) test/lab/run_stages.py test-build unit coverage check-style fuzz tsan $(SERVER_TESTS)
 # The stages of MT_STAGES, for a row of the matrix.
 test-stages:
 	@$(PYTHON) test/lab/run_stages.py $(MT_STAGES)

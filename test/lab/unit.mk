@@ -60,7 +60,7 @@ tsan:
 	TSAN_OPTIONS=halt_on_error=1 $(NO_RANDOMIZE) build/tsan/stress_ring $(STRESS_SECONDS)
 
 coverage:
-	@$(MAKE) --no-print-directory unit UNIT_BUILD=build/coverage UNIT_SANITIZE=--coverage
+	@$(MAKE) --no-print-directory unit UNIT_BUILD=build/coverage UNIT_SANITIZE=--coverage STRESS_SECONDS=1
 	@sh test/lab/coverage.sh build/coverage $(PURE_SRCS)
 
 # Fuzzing needs clang's libFuzzer; where there is none, fuzz-short lets gcc run the corpus once.
