@@ -439,9 +439,9 @@ refuse(void)
 			 errhint("Set mongo_tail.enable_pushdown to off for this query, or write shorter lists.")));
 }
 
-/* False: a condition that must be exact is too long. */
-static bool
-build_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values, MtFilter *filter)
+bool
+mt_collection_try_filter(const MtCollectionColumn *columns, List *conditions, const MtFilterValue *values,
+						 MtFilter *filter)
 {
 	StringInfoData buffer;
 	Deparser	deparser = {columns, values, &buffer, false, false};
@@ -475,7 +475,7 @@ mt_collection_filter(const MtCollectionColumn *columns, List *conditions, const 
 {
 	MtFilter	filter;
 
-	if (!build_filter(columns, conditions, values, &filter))
+	if (!mt_collection_try_filter(columns, conditions, values, &filter))
 		refuse();
 	return filter;
 }
@@ -484,7 +484,7 @@ bool
 mt_collection_expression(const MtCollectionColumn *columns, List *condition, const MtFilterValue *values,
 						 MtFilter *expression)
 {
-	bool		is_whole = build_filter(columns, list_make1(condition), values, expression);
+	bool		is_whole = mt_collection_try_filter(columns, list_make1(condition), values, expression);
 	StringInfoData buffer;
 	int			document;
 

@@ -26,7 +26,14 @@ typedef struct MtFilter
 	bool		compares_text;	/* so the collation must be the simple one */
 } MtFilter;
 
-/* All of the conditions, in the current memory context. */
+/*
+ * All of the conditions, in the current memory context.  False: one that must be
+ * exact is too long, and left out, at least.
+ */
+extern bool mt_collection_try_filter(const MtCollectionColumn *columns, List *conditions,
+									 const MtFilterValue *values, MtFilter *filter);
+
+/* The same, but that is an error. */
 extern MtFilter mt_collection_filter(const MtCollectionColumn *columns, List *conditions,
 									 const MtFilterValue *values);
 

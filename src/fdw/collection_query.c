@@ -428,15 +428,34 @@ segment_conditions(const MtCollectionQuery *query, const MtQueryTarget *target, 
 	return is_said ? conditions : lappend(conditions, run);
 }
 
+/*
+ * The filter of a segment.  Where rows are only read in order, and all checked
+ * here, conditions that are too long may be missing, but not what a segment is.
+ */
+static MtFilter
+segment_filter(const MtCollectionQuery *query, const MtQueryTarget *target, List *segment,
+			   const MtFilterValue *values)
+{
+	bool		is_rest = segment != NIL && mt_segment_is_rest(segment);
+	List	   *conditions = segment != NIL && !is_rest ?
+		segment_conditions(query, target, segment, values) : query->conditions;
+	bool		may_lack = query->order != NULL && query->limit < 0 && query->offset < 0;
+	MtFilter	filter;
+
+	if (!may_lack)
+		return mt_collection_filter(target->columns, conditions, values);
+	if (!mt_collection_try_filter(target->columns, conditions, values, &filter))
+		filter = mt_collection_filter(target->columns, is_rest ? NIL : mt_segment_conditions(segment), values);
+	return filter;
+}
+
 MtCommand
 mt_query_command(const MtCollectionQuery *query, const MtQueryTarget *target, const MtFilterValue *values,
 				 MtQueryProgress progress)
 {
 	List	   *segment = segment_of(query, progress.segment);
 	bool		is_rest = segment != NIL && mt_segment_is_rest(segment);
-	List	   *conditions = segment != NIL && !is_rest ?
-		segment_conditions(query, target, segment, values) : query->conditions;
-	MtFilter	filter = mt_collection_filter(target->columns, conditions, values);
+	MtFilter	filter = segment_filter(query, target, segment, values);
 	MtSlice		whole = both_filters(target->options->filter, filter.document);
 	bool		compares_text = filter.compares_text;
 	StringInfoData buffer;

@@ -304,6 +304,16 @@ def test_order_for_a_limit_here(pg, numbers):
         assert '"sort"' in plan and '"limit"' not in plan and ("Incremental Sort" in plan) == ("a, b FROM numbers ORDER" in query), plan
         assert int(plan.split("MongoDB Documents: ")[1].split()[0]) < 500, plan
         assert pg.execute(query).fetchall() == wanted, query
+    # what is too long to be sent is checked here, in order all the same
+    many = ["x" * 500] + [f"{n:020}" for n in range(200_000)]
+    query = "SELECT a, b FROM numbers WHERE pad = ANY (%s) AND length(pad) > 5 ORDER BY b LIMIT 3"
+    assert pg.execute("EXPLAIN " + query, [many]).fetchall()[1][0].count("Foreign Scan") == 1
+    assert pg.execute(query, [many]).fetchall() == rows[:3]
+    numbers.insert_many([{"_id": -1, "pad": "x" * 500}, {"_id": -2, "b": "x", "pad": "x" * 500}])
+    pg.execute("ALTER FOREIGN TABLE numbers OPTIONS (SET on_mismatch 'null')")
+    query = query.replace("ORDER BY b LIMIT 3", "ORDER BY b OFFSET (SELECT 19999)")
+    pg.execute("SET enable_sort = off")
+    assert pg.execute(query, [many]).fetchall() == [rows[-1], (None, None), (None, None)]
     pg.execute("SET mongo_tail.enable_sort = off")
     assert '"sort"' not in explain(pg, "SELECT a, b FROM numbers ORDER BY a, b LIMIT 3")
 
