@@ -36,7 +36,7 @@ typedef struct MtJsonClause
 	Node	   *value;			/* NULL: of MT_JSON_PRESENT */
 	Oid			type;			/* of the value */
 	int			strategy;		/* of MT_JSON_NUMBER and MT_JSON_RANGE */
-	int			nested;			/* so many bytes of the path lead to what may also hold arrays in arrays; -1: nothing does */
+	int			nested;			/* what so many bytes of the path lead to may hold arrays in arrays; -1: nothing */
 } MtJsonClause;
 
 extern MtJsonClause mt_json_clause(Node *clause);
