@@ -184,6 +184,10 @@ def test_unauthorized(connect, make_mongo, new_server):
         with pytest.raises(errors.InsufficientPrivilege) as caught:
             stranger.execute("SELECT * FROM t")
         assert "MongoDB server reported" in caught.value.diag.message_detail
+        # but who asks is who reads, where the view says so
+        pg.execute("ALTER VIEW v SET (security_invoker = on)")
+        with pytest.raises(errors.InsufficientPrivilege):
+            stranger.execute("SELECT * FROM v")
         pg.execute("ALTER USER MAPPING FOR mt_scan_stranger SERVER guarded OPTIONS (SET password 'wr0ng')")
         with pytest.raises(errors.InvalidPassword) as caught:
             connect(user="mt_scan_stranger").execute("SELECT * FROM t")

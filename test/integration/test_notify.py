@@ -88,6 +88,7 @@ def test_what_the_listener_hears_can_be_read(pg, connect, server, mongo, fresh_n
 
 def test_no_channel_no_notification(pg, connect, server, mongo, fresh_namespace):
     place = start_tail(pg, server, [f"{fresh_namespace}.*"])
+    assert pg.execute("SELECT notify_channel, notify_ms FROM mongo_tail.tail").fetchone() == (None, 100)
     mongo[fresh_namespace].t.insert_one({"_id": 1})
     read_inserted(pg, server, 1, place)
     wait_state(pg, server, "streaming")

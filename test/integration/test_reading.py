@@ -276,6 +276,8 @@ def test_events_larger_than_a_quarter_of_the_ring(pg, server, mongo, fresh_names
     collection.insert_one({"_id": "end"})
     ids, _ = read_inserted(pg, server, 6, place)
     assert ids == [0, "z" * 18000, 1, 2, 3, "end"]
+    # of each the ring has no more than where it stands
+    assert 0 < pg.execute("SELECT ring_used_bytes FROM mongo_tail.stat_ring").fetchone()[0] < 16 * 1024
     rows = changes(pg, server, "operation_type, document_key, full_document, update_description, entry_bytes",
                    after=place)
     rows = [r for r in rows if r[0] in ("insert", "update", "replace", "delete")]

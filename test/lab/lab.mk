@@ -72,7 +72,7 @@ test-build:
 #: make test-integration the pytest suite        (ARGS='-k pattern')
 test-regress test-isolation: test-%: all
 	@$(RUN_WITH) --postgres --mongod bash test/lab/run_sql_tests.sh $* $(ARGS)
-test-integration: all
+test-integration: all $(UNIT_BUILD)/filter_oplog
 	@$(RUN_WITH) --postgres bash test/lab/run_integration.sh $(ARGS)
 
 #: make unit             the tests without any server (seconds)

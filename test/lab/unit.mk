@@ -13,7 +13,7 @@ PURE_SRCS := $(sort $(wildcard src/oplog/*.c src/ring/ring.c))
 PURE_OBJS = $(PURE_SRCS:%.c=$(UNIT_BUILD)/%.o)
 UNIT_TESTS := $(patsubst test/unit/%.c,%,$(sort $(wildcard test/unit/test_*.c)))
 UNIT_TOOLS := $(patsubst test/unit/%.c,%,\
-	$(wildcard test/unit/run_vectors.c test/unit/stress_ring.c test/unit/probe_mongo.c))
+	$(wildcard test/unit/run_vectors.c test/unit/stress_ring.c test/unit/probe_mongo.c test/unit/filter_oplog.c))
 UNIT_PROGRAMS = $(addprefix $(UNIT_BUILD)/,$(UNIT_TESTS) $(UNIT_TOOLS))
 # The hash tables among the vectors are of use once hashing is there.
 VECTORS := $(sort $(wildcard test/unit/vectors/*.jsonl) \

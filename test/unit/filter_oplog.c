@@ -6,8 +6,8 @@
  *
  * Prints the filter's query as one line of canonical extended JSON, then the
  * ts of each entry that the unfolder made a change of, one a line.  What
- * stands behind this is test_namespace_query.py: whatever is printed must be
- * found by the query.
+ * stands behind this is test/integration/test_namespace_query.py: whatever is
+ * printed must be found by the query.
  */
 #include <bson/bson.h>
 #include <inttypes.h>
