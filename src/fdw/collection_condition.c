@@ -24,6 +24,7 @@ enum
 	PLACE_TYPE,
 	PLACE_VALUE,
 	PLACE_PATH,
+	PLACE_NESTED,
 	PLACE_DAYS,
 	PLACE_ZONES,
 	PLACE_RUN,
@@ -35,7 +36,8 @@ mt_condition_new(const MtLeaf *leaf)
 {
 	List	   *result = list_make5_int((int) leaf->kind, leaf->column, leaf->strategy, (int) leaf->type, leaf->value);
 
-	result = lappend_int(lappend_int(lappend_int(result, leaf->path), leaf->days), leaf->zones);
+	result = lappend_int(lappend_int(result, leaf->path), leaf->nested);
+	result = lappend_int(lappend_int(result, leaf->days), leaf->zones);
 	return lappend_int(lappend_int(result, leaf->run),
 					   leaf->is_expression ? FORM_EXPRESSION : leaf->exact ? FORM_EXACT : FORM_SUPERSET);
 }
@@ -52,6 +54,7 @@ mt_condition_leaf(List *condition)
 	result.type = (Oid) list_nth_int(condition, PLACE_TYPE);
 	result.value = list_nth_int(condition, PLACE_VALUE);
 	result.path = list_nth_int(condition, PLACE_PATH);
+	result.nested = list_nth_int(condition, PLACE_NESTED);
 	result.days = list_nth_int(condition, PLACE_DAYS);
 	result.zones = list_nth_int(condition, PLACE_ZONES);
 	result.run = list_nth_int(condition, PLACE_RUN);

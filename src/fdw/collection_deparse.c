@@ -323,7 +323,8 @@ put_run(StringInfo buffer, const MtCollectionColumn *column, const MtLeaf *leaf)
 static MtSent
 put_json(Deparser *deparser, const MtCollectionColumn *column, const MtLeaf *leaf)
 {
-	MtJsonClause clause = {.test = leaf->strategy % 256, .type = leaf->type, .strategy = leaf->strategy / 256};
+	MtJsonClause clause = {.test = leaf->strategy % 256, .type = leaf->type, .strategy = leaf->strategy / 256,
+	.nested = leaf->nested};
 	const MtFilterValue *value = leaf->value < 0 ? NULL : &deparser->values[leaf->value];
 	char	   *path = TextDatumGetCString(deparser->values[leaf->path].datum);
 

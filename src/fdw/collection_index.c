@@ -76,7 +76,7 @@ is_known_value(const Node *value)
 	return IsA(value, Const) && !((const Const *) value)->constisnull;
 }
 
-/* Arrays are asked for by two arms, one of which no index answers: see put_elements. */
+/* Arrays, and arrays in arrays of json, are asked for by two arms, one of which no index answers: see put_elements. */
 static BoundKind
 leaf_kind(const MtLeaf *leaf, List *values)
 {
@@ -96,7 +96,9 @@ leaf_kind(const MtLeaf *leaf, List *values)
 		case MT_CONDITION_TIME_ALL:
 			return BOUND_RANGE;
 		case MT_CONDITION_JSON:
-			return leaf->strategy % 256 == MT_JSON_NUMBER ? BOUND_RANGE : BOUND_EQUAL;
+			if (leaf->nested >= 0)
+				return BOUND_NONE;
+			return leaf->strategy % 256 >= MT_JSON_NUMBER ? BOUND_RANGE : BOUND_EQUAL;
 		default:
 			return BOUND_NONE;
 	}

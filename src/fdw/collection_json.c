@@ -44,8 +44,8 @@ constant(Node *node, Oid type)
 	return node != NULL && IsA(node, Const) && value->consttype == type && !value->constisnull ? value : NULL;
 }
 
-static bool
-is_plain_key(const char *key)
+bool
+mt_json_key_is_plain(const char *key)
 {
 	return *key != '\0' && *key != '$' && strchr(key, '.') == NULL && strstr(key, REPLACEMENT) == NULL;
 }
@@ -87,7 +87,7 @@ follow_key(Chain *chain, Node *node, int least_index)
 		key = psprintf("%d", DatumGetInt32(index->constvalue));
 	else
 		return false;
-	if (!is_plain_key(key))
+	if (!mt_json_key_is_plain(key))
 		return false;
 	add_key(chain, key);
 	return true;
@@ -109,7 +109,7 @@ follow_path(Chain *chain, Node *node)
 	{
 		char	   *key = nulls[i] ? "" : TextDatumGetCString(keys[i]);
 
-		if (!is_plain_key(key) || is_odd_index(key))
+		if (!mt_json_key_is_plain(key) || is_odd_index(key))
 			return false;
 		add_key(chain, key);
 	}
@@ -255,6 +255,24 @@ test_of_operator(Oid operator, Oid collation, Node *left, Node *right, MtJsonCla
 	return clause->strategy != 0 && clause->strategy <= BTMaxStrategyNumber ? MT_JSON_NUMBER : MT_JSON_NONE;
 }
 
+/* chain @@ or @? a constant */
+static MtJsonTest
+test_of_jsonpath(OpExpr *operator, MtJsonClause *clause)
+{
+	Oid			function = get_opcode(operator->opno);
+	Const	   *jsonpath = constant(lsecond(operator->args), JSONPATHOID);
+	Chain		chain = {0};
+
+	initStringInfo(&chain.path);
+	if ((function != F_JSONB_PATH_MATCH_OPR && function != F_JSONB_PATH_EXISTS_OPR) || jsonpath == NULL ||
+		!find_chain(linitial(operator->args), &chain) || chain.is_text ||
+		!mt_jsonpath_clause(jsonpath, function == F_JSONB_PATH_MATCH_OPR, &chain.path, clause))
+		return MT_JSON_NONE;
+	clause->column = chain.column;
+	clause->path = chain.path.data;
+	return clause->test;
+}
+
 static void
 operator_clause(OpExpr *operator, MtJsonClause *clause)
 {
@@ -265,6 +283,9 @@ operator_clause(OpExpr *operator, MtJsonClause *clause)
 	if (list_length(operator->args) != 2)
 		return;
 	right = lsecond(operator->args);
+	clause->test = test_of_jsonpath(operator, clause);
+	if (clause->test != MT_JSON_NONE)
+		return;
 	clause->value = right;
 	clause->test = test_of_operator(operator->opno, operator->inputcollid, left, right, clause);
 	if (clause->test != MT_JSON_NONE)
@@ -278,7 +299,7 @@ operator_clause(OpExpr *operator, MtJsonClause *clause)
 MtJsonClause
 mt_json_clause(Node *node)
 {
-	MtJsonClause clause = {MT_JSON_NONE};
+	MtJsonClause clause = {.test = MT_JSON_NONE, .nested = -1};
 	ScalarArrayOpExpr *array = (ScalarArrayOpExpr *) node;
 	NullTest   *test = (NullTest *) node;
 

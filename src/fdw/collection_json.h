@@ -24,7 +24,8 @@ typedef enum MtJsonTest
 	MT_JSON_HAS_ANY,			/* ?| text[] */
 	MT_JSON_HAS_ALL,			/* ?& text[] */
 	MT_JSON_PRESENT,			/* ->> IS NOT NULL */
-	MT_JSON_NUMBER				/* (->>)::type operator number, by strategy */
+	MT_JSON_NUMBER,				/* (->>)::type operator number, by strategy */
+	MT_JSON_RANGE				/* a number of json operator numeric, by strategy */
 } MtJsonTest;
 
 typedef struct MtJsonClause
@@ -34,10 +35,20 @@ typedef struct MtJsonClause
 	char	   *path;			/* below the column, dotted and in UTF-8; "": it itself */
 	Node	   *value;			/* NULL: of MT_JSON_PRESENT */
 	Oid			type;			/* of the value */
-	int			strategy;		/* of MT_JSON_NUMBER */
+	int			strategy;		/* of MT_JSON_NUMBER and MT_JSON_RANGE */
+	int			nested;			/* what so many bytes of the path lead to may hold arrays in arrays; -1: nothing */
 } MtJsonClause;
 
 extern MtJsonClause mt_json_clause(Node *clause);
+
+/* Does a key mean to MongoDB's paths what it means here? */
+extern bool mt_json_key_is_plain(const char *key);
+
+/*
+ * What column @@ jsonpath, or column @? jsonpath, asks for; below keys that the
+ * path already holds, and to which it appends.  False: none that can be sent.
+ */
+extern bool mt_jsonpath_clause(const Const *jsonpath, bool is_predicate, StringInfo path, MtJsonClause *clause);
 
 /* Is the column one that such a clause can be sent for? */
 extern bool mt_column_holds_json(const MtCollectionColumn *column);

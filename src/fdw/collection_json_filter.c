@@ -41,12 +41,6 @@ below(const char *path, const char *key)
 	return *path == '\0' ? pstrdup(key) : psprintf("%s.%s", path, key);
 }
 
-static bool
-is_plain(const char *key)
-{
-	return *key != '\0' && *key != '$' && strchr(key, '.') == NULL && strstr(key, REPLACEMENT) == NULL;
-}
-
 /* {path: point} or {path: {$in: points}} */
 static void
 put_points(StringInfo buffer, const char *path, const List *points)
@@ -200,7 +194,7 @@ contain(Containment *containment, const char *path, JsonbContainer *value)
 		{
 			char	   *key = pnstrdup(v.val.string.val, v.val.string.len);
 
-			child = is_plain(key) ? below(path, key) : NULL;
+			child = mt_json_key_is_plain(key) ? below(path, key) : NULL;
 		}
 		else if (token == WJB_VALUE && child != NULL)
 		{
@@ -272,7 +266,7 @@ put_keys(StringInfo buffer, const char *path, char **keys, int n, bool all)
 		int			element;
 		int			either;
 
-		if (!is_plain(keys[i]))
+		if (!mt_json_key_is_plain(keys[i]))
 			return false;
 		if (!all)
 		{
@@ -339,6 +333,23 @@ put_number(StringInfo buffer, const char *path, const MtJsonClause *clause, Datu
 	return true;
 }
 
+/* A number that json shows as one. */
+static bool
+put_range(StringInfo buffer, const char *path, const MtJsonClause *clause, Datum value)
+{
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
+	MtArm		arm = {0};
+
+	if (*path == '\0' || !mt_rough_range(NUMERICOID, value, clause->strategy, &arm))
+		return false;
+	if (arm.lower != NULL)
+		mt_point_put(buffer, "$gte", arm.lower);
+	if (arm.upper != NULL)
+		mt_point_put(buffer, "$lte", arm.upper);
+	mt_build_end(buffer, field);
+	return true;
+}
+
 /* ---- by test ---- */
 
 static bool
@@ -378,11 +389,9 @@ put_present(StringInfo buffer, const char *path)
 	mt_build_end(buffer, field);
 }
 
-bool
-mt_json_put(StringInfo buffer, const MtCollectionColumn *column, const char *path, const MtJsonClause *clause,
-			Datum value)
+static bool
+put_test(StringInfo buffer, const char *document_path, const MtJsonClause *clause, Datum value)
 {
-	char	   *document_path = full_path(column, path);
 	char	   *string;
 	char	  **texts;
 	int			n;
@@ -408,10 +417,45 @@ mt_json_put(StringInfo buffer, const MtCollectionColumn *column, const char *pat
 			return put_keys(buffer, document_path, texts, n, clause->test == MT_JSON_HAS_ALL);
 		case MT_JSON_NUMBER:
 			return put_number(buffer, document_path, clause, value);
+		case MT_JSON_RANGE:
+			return put_range(buffer, document_path, clause, value);
 		default:
 			put_present(buffer, document_path);
 			return true;
 	}
+}
+
+/* {path: {$elemMatch: {$type: 'array'}}} */
+static void
+put_nested_array(StringInfo buffer, const char *path)
+{
+	int			field = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, path);
+
+	mt_put_array_test(buffer, "$elemMatch", true);
+	mt_build_end(buffer, field);
+}
+
+bool
+mt_json_put(StringInfo buffer, const MtCollectionColumn *column, const char *path, const MtJsonClause *clause,
+			Datum value)
+{
+	char	   *nested = clause->nested < 0 ? NULL : full_path(column, pnstrdup(path, clause->nested));
+	int			either;
+	int			arm;
+
+	/* a document is no array */
+	if (nested == NULL || *nested == '\0')
+		return put_test(buffer, full_path(column, path), clause, value);
+	either = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$or");
+	arm = mt_build_begin_indexed(buffer, 0);
+	if (!put_test(buffer, full_path(column, path), clause, value))
+		return false;
+	mt_build_end(buffer, arm);
+	arm = mt_build_begin_indexed(buffer, 1);
+	put_nested_array(buffer, nested);
+	mt_build_end(buffer, arm);
+	mt_build_end(buffer, either);
+	return true;
 }
 
 List *
@@ -423,6 +467,8 @@ mt_json_compared_paths(const MtCollectionColumn *column, const char *path, MtJso
 
 	if (test == MT_JSON_TEXT_EQUAL || test == MT_JSON_TEXT_IN || test == MT_JSON_NUMBER)
 		return list_make1(document_path);
+	if (test == MT_JSON_RANGE)
+		return *document_path == '\0' ? NIL : list_make1(document_path);
 	if ((test != MT_JSON_EQUAL && test != MT_JSON_CONTAINS) || value == NULL || !IsA(value, Const) ||
 		((const Const *) value)->constisnull)
 		return NIL;

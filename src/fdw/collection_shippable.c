@@ -317,6 +317,7 @@ ship_json(Shipper *shipper, Node *node)
 	leaf.column = var->varattno - 1;
 	leaf.strategy = (int) clause.test + 256 * clause.strategy;
 	leaf.type = clause.type;
+	leaf.nested = clause.nested;
 	if (clause.value != NULL)
 		leaf.value = add_value(shipper, clause.value);
 	leaf.path = add_value(shipper, makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,

@@ -58,6 +58,7 @@ typedef struct MtLeaf
 	Oid			type;			/* of the value, or of the array's elements */
 	int			value;			/* index in the plan's list of values */
 	int			path;			/* the same of the path below a column of json; -1: none */
+	int			nested;			/* of MT_CONDITION_JSON: see MtJsonClause */
 	int			days;			/* of MT_CONDITION_TIME: see MtTimeExpression */
 	int			zones;
 	int			run;			/* of the column's values only this run (collection_arm.h); -1: all */
@@ -65,7 +66,7 @@ typedef struct MtLeaf
 	bool		is_expression;	/* which is exact, too */
 } MtLeaf;
 
-#define MT_NEW_LEAF {.value = -1, .path = -1, .run = -1}
+#define MT_NEW_LEAF {.value = -1, .path = -1, .nested = -1, .run = -1}
 
 /*
  * The condition for a clause, as a superset, NIL when there is none; *exact:

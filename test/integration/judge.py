@@ -107,7 +107,8 @@ JSON = [5, 5.0, 5.5, 0.1, -0.0, Int64(5), Int64(2 ** 53 + 1), 2.0 ** 53, 2.0 ** 
         "", "5", "5.0", "a", "true", "k", "j", "null", "v\n", "a\ufffd", "a\0", "{}", OBJECT_IDS[1], utc("1970-01-01"), {}, [],
         {"k": 5}, {"j": 5}, {"j": "a"}, {"k": {"j": 5}}, {"k": [5]}, {"k": [5, "a"]}, {"k": None}, [5], ["k"], [[5]], [{"k": 5}],
         [{"j": 5}, {"j": "a"}], {"j": [{"k": 5}]}, {"0": 5}, [[{"k": 5}]], {"k": {"k": "a"}}, {"j": True, "k": "j"}, {"k.j": 5}, {"": 5},
-        [5, 7, "a"], {"j": [1, {"k": "a"}]}, {"-1": 5}, {"\u00e9": 5}, ["k", None], {"k": Int64(2 ** 53 + 1)}, {"k": "5"}, {"k": 5.0}]
+        [5, 7, "a"], {"j": [1, {"k": "a"}]}, [[5], 7], [[[5]]], [[{"k": 5}], "a"], [[[{"k": 5}]]], {"k": [[5]]}, {"k": [[{"j": 5}]]}, {"k": [[[{"j": 5}]]]},
+        [{"k": [[5]]}], {"k": [{"j": [[5, "a"]]}]}, {"k": [{"j": 5}, {"j": 7}]}, [[{"k": 5}], {"k": 7}], {"k": {"j": None}}, {"k": [None]}, {"k": False}, {"-1": 5}, {"\u00e9": 5}, ["k", None], {"k": Int64(2 ** 53 + 1)}, {"k": "5"}, {"k": 5.0}]
 POOLS.update(g=TAGS, h=BYTES, m=JSON)
 # What every column of its field converts: the table of on_mismatch 'error' can read all of it.
 CLEAN = {
@@ -413,6 +414,8 @@ class Clauses:
             return f"{chain} IN ({value}, {self.literal(self.rng.choice(JSON_TEXTS), 'text', parameters)})"
         if "mj" in chain:
             return f"{chain} IS NOT NULL"
+        if how < 0.25:
+            return self.in_jsonpath()
         if how < 0.45:
             return f"{chain} = {self.literal(self.rng.choice(JSON_VALUES), 'jsonb', parameters)}"
         if how < 0.8:
@@ -421,6 +424,36 @@ class Clauses:
         if how < 0.9:
             return f"{chain} ? {key}"
         return f"{chain} {self.rng.choice(['?|', '?&'])} ARRAY[{key}, 'j']"
+
+    def jsonpath_steps(self, begin):
+        rare = ['."0"', '."k.j"', '."$oid"', '.""', ".y", "[0]", ".*", ".size()", ".z", " ? (@ == 5)"]
+        steps = [self.rng.choice([".k", ".k", ".j", "[*]"]) if self.rng.random() < 0.85 else self.rng.choice(rare)
+                 for _ in range(self.rng.choice([0, 1, 1, 1, 2, 2]))]
+        return begin + "".join(steps)
+
+    def jsonpath_predicate(self, begin, depth=0):
+        if depth < 2 and self.rng.random() < 0.15:
+            return " && ".join(f"({self.jsonpath_predicate(begin, depth + 1)})" for _ in range(2))
+        path, value = self.jsonpath_steps(begin), "5" if self.rng.random() < 0.5 else self.rng.choice(
+            ["5", "5.0", "7", "-5", "0.1", "-0", "9007199254740993", "9007199254740992", "9223372036854775808", "1e22", "1e400",
+             '"a"', '"a"', '"5"', '"k"', '""', '"a�"', "true", "false", "null", "null", "$", "@" if begin == "@" else "$.k"])
+        operator = self.rng.choice(["==", "==", "==", "<", "<=", ">", ">=", "!="])
+        text = f"{path} {operator} {value}" if self.rng.random() < 0.8 else f"{value} {operator} {path}"
+        return text if self.rng.random() < 0.9 else f"!({text})" if self.rng.random() < 0.5 else f"({text}) || ({path} == 5)"
+
+    def in_jsonpath(self):
+        chain, is_text = self.chain()
+        while is_text or "mj" in chain:
+            chain, is_text = self.chain()
+        if self.rng.random() < 0.8:
+            chain = self.rng.choice(["m", "m", "m", "mk", "doc -> 'm'"])
+        mode = "strict " if self.rng.random() < 0.1 else ""
+        if self.rng.random() < 0.45:
+            return f"{chain} @@ '{mode}{self.jsonpath_predicate('$')}'"
+        path = self.jsonpath_steps("$")
+        if self.rng.random() < 0.75:
+            path += f" ? ({self.jsonpath_predicate('@')})" + self.rng.choice(["", "", "", ".k", ".size()"])
+        return f"{chain} @? '{mode}{path}'"
 
     def column_leaf(self, parameters):
         shape = self.rng.random()

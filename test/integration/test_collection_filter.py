@@ -122,6 +122,24 @@ def test_generated_times(pg, times_table, mongo, fresh_namespace, rng):
     verdict.give(QUERIES)
 
 
+def test_generated_jsonpaths(pg, awkward_tables, mongo, fresh_namespace, rng):
+    """@@ and @?, on documents with arrays at every level."""
+    verdict = Verdict()
+    for _ in range(QUERIES):
+        clause = Clauses(rng, awkward_tables["awkward"]).in_jsonpath()
+        local = rows_or_error(pg, f"WITH x AS MATERIALIZED (SELECT * FROM awkward) SELECT k FROM x WHERE {clause} ORDER BY k")
+        sent = rows_or_error(pg, f"SELECT k FROM awkward WHERE {clause} ORDER BY k")
+        assert not isinstance(local, str), (clause, local)
+        verdict.compared += 1
+        verdict.returned += bool(local)
+        plan = explain(pg, f"SELECT k FROM awkward WHERE {clause}")
+        verdict.exact += '"filter" : { }' not in plan
+        if sent != local:
+            differing = sorted(set(local) ^ set(sent))[:2] if isinstance(sent, list) else []
+            verdict.fail(clause, plan, sent if not differing else mongo[fresh_namespace].awkward.find_one({"k": differing[0][0]}))
+    verdict.give(QUERIES)
+
+
 def test_generated_mismatches(pg, awkward_tables, mongo, fresh_namespace, rng):
     """Where what does not convert is an error, an exact filter selects no document by it.
 
@@ -244,6 +262,9 @@ NAMED = [
      "date_trunc('month', a, 'Asia/Kolkata') = '2024-01-31 18:30Z'", [0, 1]),
     ("timestamp", [utc("2024-01-01"), utc("2024-12-31 23:59:59.999"), utc("2025-01-01"), utc("2023-12-31 23:59")], "extract(year FROM a) = 2024", [0, 1]),
     ("timestamp", [utc("2024-12-31"), utc("2020-01-01"), utc("2030-01-01")], "date_trunc('decade', a) = '2020-01-01'", [0, 1]),
+    # a day of 25 hours
+    ("timestamptz", [utc("2024-11-03 04:00"), utc("2024-11-04 04:59:59.999"), utc("2024-11-04 05:00")],
+     "date_trunc('day', a, 'America/New_York') = '2024-11-03 04:00Z'", [0, 1]),
     # there is no year 0
     ("timestamp", [date_ms(-62135596800000), date_ms(-62135596800001), date_ms(-62167219200000), date_ms(-62167219200001)],
      "extract(year FROM a) = -1", [1, 2]),
@@ -315,10 +336,36 @@ NAMED = [
     ("jsonb", [{"k": Int64(2 ** 53 + 1)}, {"k": 2.0 ** 53}, {"k": "9007199254740992"}, {"k": "1"}],
      "(a ->> 'k')::float8 = 9007199254740992", [0, 1, 2]),
     ("jsonb", [{"k": 7}, {"k": " 8 "}, {"k": "1"}], "(a ->> 'k')::int > 5", [0, 1]),
+    ("jsonb", [{"k": 5}, {"k": [5]}, [{"k": 5}], {"k": [[5]]}, [[{"k": 5}]], {"k": "5"}, {"k": {"j": 5}}], "a @@ '$.k == 5'", [0, 1, 2]),
+    # what a filter sees of an array is an element, of which the comparison takes the elements again
+    ("jsonb", [{"k": 5}, {"k": [5]}, {"k": [[5]]}, {"k": [[[5]]]}], "a @? '$.k ? (@ == 5)'", [0, 1, 2]),
+    ("jsonb", [{"k": [{"j": 5}]}, {"k": [[{"j": 5}]]}, {"k": [[[{"j": 5}]]]}, {"k": {"j": [5]}}, {"k": {"j": 6}}],
+     "a @? '$.k[*] ? (@.j == 5)'", [0, 1, 2, 3]),
+    ("jsonb", [[5], [[5]], [[[5]]], 5], "a @@ '$[*] == 5'", [0, 1, 3]),
+    ("jsonb", [{"k": None}, {}, {"k": []}, {"k": [None]}, {"k": 0}, {"k": False}], "a @@ '$.k == null'", [0, 3]),
+    ("jsonb", [{"k": None}, {"k": 5}], "a @@ '$.k <= null'", [0]),
+    ("jsonb", [{"k": "b"}, {"k": "a"}, {"k": 5}], "a @@ '$.k > \"a\"'", [0]),
+    ("jsonb", [{"k": Int64(2 ** 53 + 1)}, {"k": 2.0 ** 53}, {"k": Int64(2 ** 53)}], "a @@ '$.k > 9007199254740992'", [0]),
+    ("jsonb", [{"k": Int64(2 ** 53 + 1)}, {"k": 2.0 ** 53}, {"k": 2.0 ** 60}], "a @@ '$.k == 1152921504606846976'", [2]),
+    ("jsonb", [{"k": 0.1}, {"k": 0.3}, {"k": 0.1 + 0.2}, {"k": NAN}, {"k": Decimal128("0.3")}, {"k": INF}], "a @@ '$.k >= 0.3'", [1, 2]),
+    ("jsonb", [{"k": 5}, {"k": {"$numberDecimal": "5"}}, {"k": Decimal128("5")}], "a @@ '5 == $.k'", [0]),
+    ("jsonb", [{"0": 5}, [5], [{"0": 5}], {"a": 5}], "a @@ '$.\"0\" == 5'", [0, 2]),
+    ("jsonb", [{"k": 5, "j": 1}, {"k": 5, "j": 2}], "a @@ '$.k == 5 && $.j > 1'", [1]),
+    ("jsonb", [{"k": {"j": 1}}, {"k": [{"j": None}]}, {"k": 5}, [[{"k": {"j": 1}}]]], "a @? '$.k.j'", [0, 1]),
+    ("jsonb", [{"k": [5]}, {"k": 5}, {}], "a @? 'strict $.k[*]'", [0]),
     ("bool", [True, False, None, [True], 1], "a", [0]),
     ("bool", [True, False, None, [True], 1], "NOT a", [1]),
     ("bool", [True, False, None, [True], 1], "a IS NOT TRUE", [-1, 1, 2, 3, 4]),
 ]
+
+
+# the longest of each unit
+NAMED += [("timestamp", [utc(start), utc(end) - datetime.timedelta(milliseconds=1), utc(end)], f"date_trunc('{unit}', a) = '{start}'", [0, 1])
+          for unit, start, end in (
+              ("second", "2024-02-29 12:00:59", "2024-02-29 12:01"), ("hour", "2024-02-29 23:00", "2024-03-01"), ("day", "2024-02-29", "2024-03-01"),
+              ("week", "2024-02-26", "2024-03-04"), ("month", "2024-01-01", "2024-02-01"), ("quarter", "2024-07-01", "2024-10-01"),
+              ("year", "2024-01-01", "2025-01-01"), ("decade", "2020-01-01", "2030-01-01"), ("century", "1901-01-01", "2001-01-01"),
+              ("millennium", "1001-01-01", "2001-01-01"))]
 
 
 @pytest.mark.parametrize("case", NAMED, ids=[f"{c[0]}: {c[2]}" for c in NAMED])

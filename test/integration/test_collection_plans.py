@@ -155,6 +155,7 @@ SERVED = [
     "doc @> '{\"l\": [{\"m\": 5}]}'", "doc @> '{\"z\": 5}'", "(doc ->> 'k')::integer < 5", "doc['k'] = '5'", "doc -> 'l' -> 0 ->> 'm' = '5'",
     "doc ->> 'k' = '5' OR i = 7", "whole ->> 'i' = '5'", "whole @> '{\"i\": 5}'", "k = 5", "'t5' = ANY (g)", "g @> '{t5}'", "g && '{t5}'",
     "g = '{t5}'", "doc ? 'k'", "at::date = '1970-01-03'", "date_trunc('day', at) IN ('1970-01-03', '1970-01-20')", "extract(year FROM day) = 1971",
+    "doc @@ '$.k == 5'", "doc @@ '$.l.m < 5'", "doc @? '$.l[*] ? (@.m == 5)'", "doc @? '$.k'", "whole @@ '$ == 5'", "whole @? '$ ? (@.i == 5)'",
 ]
 INDEXES = [{}, {"sparse": True}, {"hidden": True}, {"collation": {"locale": "fr", "strength": 1}}, {"expireAfterSeconds": 10 ** 9},
            {"partialFilterExpression": {"i": {"$gt": 3}}}, {"kind": "hashed"}, {"kind": "wildcard"}, {"kind": "2dsphere"}, {"kind": "text"},

@@ -110,6 +110,14 @@ CALL filters('doc ->> ''k'' = ''v''', 'doc ->> ''k'' = ''5''', 'doc ->> ''k'' IN
 	'doc -> ''k'' = ''5''', 'doc @> ''{"k": 1, "a": {"b": ["x"]}}''', 'doc ? ''k''', 'doc ?| ''{k,j}''', 'doc ?& ''{k,j}''', '(doc ->> ''k'')::int > 5', 'doc ->> ''k'' IS NOT NULL',
 	'whole ->> ''k'' = ''v''', 'whole @> ''{"a": {"b": 1}}''', 'whole ? ''k''', 'doc ->> ''a.b'' = ''v''', 'doc ->> ''$a'' = ''v''', 'doc -> 0 = ''5''', 'doc ->> ''k'' <> ''v''');
 
+-- jsonpath
+CALL filters('doc @@ ''$.a.b == 5''', 'doc @@ ''$.a.b > 0.5''', 'doc @@ ''5 >= $.a.b''', 'doc @@ ''$.k == "v"''', 'doc @@ ''$.k == null''', 'doc @@ ''$.k > "v"''',
+	'doc @@ ''$.k == 5 && $.j != 1''', 'doc @@ ''$.k != 5''', 'doc @@ ''strict $.k == 5''', 'doc @@ ''$[*] == 5''', 'doc @@ ''$.k[*].j[*] == 5''',
+	'doc -> ''a'' @@ ''$.b == 5''', 'whole @@ ''$.k == 5''', 'whole @@ ''$ == 5''', 'NOT doc @@ ''$.k == 5''');
+CALL filters('doc @? ''$.a.b''', 'doc @? ''$''', 'doc @? ''$.a.b ? (@ == 5)''', 'doc @? ''$.a[*] ? (@.b > 5).c''', 'doc @? ''$.a[*] ? (@.b[*] > 5)''',
+	'whole @? ''$ ? (@.k == 5)''', 'doc @? ''$.a ? (@.b == $.c)''', 'doc @? ''$."a.b"''', 'doc @? ''$."$a"''', 'doc @? ''$."0"''', 'doc @? ''$.*''',
+	'doc @? ''$.k == 5''', 'doc @? ''strict $.k''');
+
 -- parameters
 SET plan_cache_mode = force_generic_plan;
 PREPARE by_id(text) AS SELECT i FROM filtered WHERE _id = $1;
