@@ -182,6 +182,81 @@ mt_metadata_databases(MtMetadata *metadata)
 	return names;
 }
 
+/* ---- indexes ---- */
+
+/* The parts of a text index stand for fields that are named elsewhere, "$**" for all. */
+static bool
+is_field(const MtElement *part)
+{
+	MtSlice		kind;
+
+	if (strcmp(part->name, "$**") == 0 || (part->name_len > 4 && strcmp(part->name + part->name_len - 4, ".$**") == 0))
+		return false;
+	if (strcmp(part->name, "_ftsx") == 0)
+		return false;
+	if (part->type != MT_BSON_STRING)
+		return true;
+	kind = mt_element_text(part);
+	return kind.len != 4 || memcmp(kind.data, "text", 4) != 0;
+}
+
+/* NULL: it names no field. */
+static MtIndexInfo *
+read_index(MtSlice document)
+{
+	MtIndexInfo *info = palloc0(sizeof *info);
+	MtElement	name;
+	MtElement	key;
+	MtWalk		walk;
+	MtElement	part;
+
+	if (mt_bson_find(document, "name", 4, &name) != MT_WALK_ELEMENT || name.type != MT_BSON_STRING ||
+		mt_bson_find(document, "key", 3, &key) != MT_WALK_ELEMENT || key.type != MT_BSON_DOCUMENT ||
+		!mt_walk_begin(&walk, mt_element_value(&key)))
+		return NULL;
+	while (mt_walk_next(&walk, &part) == MT_WALK_ELEMENT)
+		if (is_field(&part))
+			info->paths = lappend(info->paths, pstrdup(part.name));
+	info->name = copy_text(&name);
+	info->document.data = memcpy(palloc(document.len), document.data, document.len);
+	info->document.len = document.len;
+	return info->paths != NIL ? info : NULL;
+}
+
+/* Does the server refuse this, rather than fail? */
+static bool
+is_refusal(const MtMongoError *error)
+{
+	return error->from_server && !error->resumable && !error->interrupted;
+}
+
+List *
+mt_metadata_indexes(MtMetadata *metadata, const char *database, const char *collection)
+{
+	MtMongoError error;
+	List	   *indexes = NIL;
+	MtSlice		document;
+
+	metadata->offset = 0;
+	if (!mt_catalog_indexes(metadata->connection, database, collection, &metadata->documents, &error))
+	{
+		/* who may read may lack the right to see indexes */
+		if (!is_refusal(&error))
+			mt_remote_error(&error, metadata->server_name,
+							psprintf("list the indexes of collection \"%s\"",
+									 shown(psprintf("%s.%s", database, collection))));
+		return NIL;
+	}
+	while (mt_metadata_next(metadata, &document))
+	{
+		MtIndexInfo *info = read_index(document);
+
+		if (info != NULL)
+			indexes = lappend(indexes, info);
+	}
+	return indexes;
+}
+
 /* ---- samples ---- */
 
 void
@@ -194,6 +269,22 @@ mt_metadata_sample(MtMetadata *metadata, const char *database, const char *colle
 						   metadata->read_concern_local, &metadata->documents, &error))
 		mt_remote_error(&error, metadata->server_name,
 						psprintf("sample collection \"%s\"", shown(psprintf("%s.%s", database, collection))));
+}
+
+bool
+mt_metadata_sample_by_index(MtMetadata *metadata, const char *database, const char *collection,
+							const MtIndexInfo *index, const char *path, int n, Size max_bytes)
+{
+	MtMongoError error;
+
+	metadata->offset = 0;
+	if (mt_catalog_sample_by_index(metadata->connection, database, collection, index->document, path, n, max_bytes,
+								   metadata->read_concern_local, &metadata->documents, &error))
+		return true;
+	if (!is_refusal(&error))
+		mt_remote_error(&error, metadata->server_name,
+						psprintf("sample collection \"%s\"", shown(psprintf("%s.%s", database, collection))));
+	return false;
 }
 
 bool

@@ -31,6 +31,13 @@ typedef struct MtCollectionInfo
 	MtSlice		validator;		/* a document; absent: none */
 } MtCollectionInfo;
 
+typedef struct MtIndexInfo
+{
+	char	   *name;
+	List	   *paths;			/* of fields, as strings; none of what stands for many, or for text */
+	MtSlice		document;		/* as MongoDB says it */
+} MtIndexInfo;
+
 /* In the current memory context, which closes it.  No I/O yet. */
 extern MtMetadata *mt_metadata_open(Oid serverid, Oid userid);
 
@@ -47,6 +54,19 @@ extern List *mt_metadata_databases(MtMetadata *metadata);
 /* Take a sample of about n documents, of at most max_bytes. */
 extern void mt_metadata_sample(MtMetadata *metadata, const char *database, const char *collection,
 							   int n, Size max_bytes);
+
+/*
+ * The indexes of a collection that name fields, as a list of MtIndexInfo in the
+ * current memory context; NIL where MongoDB does not say.
+ */
+extern List *mt_metadata_indexes(MtMetadata *metadata, const char *database, const char *collection);
+
+/*
+ * Take a sample of about n documents that have a value at a path of an index,
+ * by means of it.  False: MongoDB finds none, or not soon.
+ */
+extern bool mt_metadata_sample_by_index(MtMetadata *metadata, const char *database, const char *collection,
+										const MtIndexInfo *index, const char *path, int n, Size max_bytes);
 
 /* The next document of the sample, valid until the next sample; false: no more. */
 extern bool mt_metadata_next(MtMetadata *metadata, MtSlice *document);

@@ -153,6 +153,15 @@ field_of(MtCensus *census, MtCensusField *parent, const char *name, uint32 name_
 	return field;
 }
 
+MtCensusField *
+mt_census_find(MtCensus *census, MtCensusField *parent, MtSlice name)
+{
+	FieldKey	key = {parent, (const char *) name.data, name.len};
+	FieldEntry *entry = hash_search(census->fields, &key, HASH_FIND, NULL);
+
+	return entry != NULL ? entry->field : NULL;
+}
+
 static MtCensusField *
 elements_of(MtCensus *census, MtCensusField *array)
 {
@@ -258,9 +267,9 @@ add_fields(MtCensus *census, MtCensusField *parent, MtSlice document, int depth)
 	{
 		MtCensusField *field = field_of(census, parent, element.name, element.name_len);
 
-		if (field == NULL || field->last_document == census->documents)
+		if (field == NULL || field->last_turn == census->turn)
 			continue;
-		field->last_document = census->documents;
+		field->last_turn = census->turn;
 		add_value(census, field, &element, depth);
 	}
 }
@@ -269,8 +278,27 @@ void
 mt_census_add_document(MtCensus *census, MtSlice document)
 {
 	census->documents++;
+	census->turn++;
 	census->root->counts[MT_CENSUS_OBJECT]++;
 	add_fields(census, census->root, document, 0);
+}
+
+MtCensusField *
+mt_census_add_indexed(MtCensus *census, MtCensusField *parent, MtSlice name, const char *index)
+{
+	MtCensusField *field = field_of(census, parent, (const char *) name.data, name.len);
+
+	if (field != NULL)
+		field->index = index;
+	return field;
+}
+
+void
+mt_census_add_indexed_value(MtCensus *census, MtCensusField *field, const MtElement *value)
+{
+	census->turn++;
+	field->by_index++;
+	add_value(census, field, value, 0);
 }
 
 /* ---- schemas ---- */
@@ -539,9 +567,20 @@ append_schema_types(StringInfo text, uint32 allowed)
 		}
 }
 
+/* The field itself, or the one that it is below, which an index has shown; NULL: the sample has. */
+static const MtCensusField *
+indexed(const MtCensusField *field)
+{
+	while (field != NULL && field->index == NULL)
+		field = field->parent;
+	return field;
+}
+
 char *
 mt_census_text(const MtCensus *census, const MtCensusField *field)
 {
+	const MtCensusField *by_index = indexed(field);
+	uint64		documents = by_index != NULL ? by_index->by_index : census->documents;
 	StringInfoData text;
 	uint64		present = 0;
 
@@ -553,9 +592,11 @@ mt_census_text(const MtCensus *census, const MtCensusField *field)
 		append_schema_types(&text, field->schema_types);
 		appendStringInfo(&text, " by the validator%s", census->documents > 0 ? "; " : "");
 	}
-	if (census->documents == 0)
+	if (by_index != NULL)
+		appendStringInfo(&text, "index %s; %s", by_index->index, documents == 0 ? "no documents sampled by it" : "");
+	if (documents == 0)
 		return text.data;
-	appendStringInfo(&text, "of " UINT64_FORMAT " documents sampled: ", census->documents);
+	appendStringInfo(&text, "of " UINT64_FORMAT " documents sampled%s: ", documents, by_index != NULL ? " by it" : "");
 	append_counts(&text, field);
 	if (field->elements != NULL && field->counts[MT_CENSUS_ARRAY] > 0)
 	{
@@ -563,7 +604,7 @@ mt_census_text(const MtCensus *census, const MtCensusField *field)
 		append_counts(&text, field->elements);
 		appendStringInfoChar(&text, ')');
 	}
-	if (present < census->documents)
-		appendStringInfo(&text, "%smissing " UINT64_FORMAT, present > 0 ? ", " : "", census->documents - present);
+	if (present < documents)
+		appendStringInfo(&text, "%smissing " UINT64_FORMAT, present > 0 ? ", " : "", documents - present);
 	return text.data;
 }

@@ -50,9 +50,11 @@ struct MtCensusField
 	dlist_head	fields;			/* of documents here, in the order in which they were seen */
 	int			n_fields;
 	MtCensusField *elements;	/* of arrays here, NULL: none was seen */
-	uint64		last_document;	/* that it was counted in; of fields of the same name the first counts */
+	uint64		last_turn;		/* that it was counted in; of fields of the same name the first counts */
 	uint64		counts[MT_CENSUS_TYPES];
 	uint32		schema_types;	/* those that the schema allows, as bits */
+	const char *index;			/* that names it, where nothing else shows it; UTF-8 */
+	uint64		by_index;		/* documents that were found by that index */
 	bool		has_bad_text;	/* a string that no text can hold */
 	bool		has_far_date;	/* a date that no timestamptz can hold */
 	bool		has_large_long; /* an int64 that no double can hold */
@@ -64,7 +66,8 @@ typedef struct MtCensus
 	MemoryContext context;
 	struct HTAB *fields;		/* of all, by parent and name */
 	MtCensusField *root;
-	uint64		documents;
+	uint64		documents;		/* of the sample */
+	uint64		turn;			/* of all documents, those found by indexes, too */
 	bool		has_schema;
 	bool		is_full;		/* there were more fields than are counted */
 } MtCensus;
@@ -76,6 +79,18 @@ extern void mt_census_add_document(MtCensus *census, MtSlice document);
 
 /* A collection's validator, of which only $jsonSchema is looked at. */
 extern void mt_census_add_validator(MtCensus *census, MtSlice validator);
+
+/* The field below parent of that name, NULL: none was seen. */
+extern MtCensusField *mt_census_find(MtCensus *census, MtCensusField *parent, MtSlice name);
+
+/*
+ * A field that no document of the sample has, but an index names.  NULL: there
+ * are too many fields.
+ */
+extern MtCensusField *mt_census_add_indexed(MtCensus *census, MtCensusField *parent, MtSlice name, const char *index);
+
+/* Its value in a document that was found by the index. */
+extern void mt_census_add_indexed_value(MtCensus *census, MtCensusField *field, const MtElement *value);
 
 /*
  * The SQL type to which every value that was seen, or that the schema allows,

@@ -4,7 +4,7 @@
  *
  * Each collection is sampled, and its fields become columns: the type of a
  * column is one to which every value that was seen converts, and that the
- * collection's validator allows.  What the sample did not show may not
+ * collection's validator allows; import_indexes.c adds those that indexes name.  What the sample did not show may not
  * convert, which option on_mismatch is for; so a column's comment says what
  * its type was concluded from.
  *
@@ -31,6 +31,7 @@
 #include "fdw/collection_census.h"
 #include "fdw/collection_import.h"
 #include "fdw/import_comments.h"
+#include "fdw/import_indexes.h"
 #include "fdw/import_names.h"
 
 #define DEFAULT_SAMPLE_SIZE 1000
@@ -95,7 +96,7 @@ parse_sample_size(const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"sample_size\": \"%s\"", value),
-				 errhint("It is a number of documents from 0 to %d; 0 relies on validators alone.", MAX_SAMPLE_SIZE)));
+				 errhint("It is a number of documents from 0 to %d; 0 relies on validators and indexes alone.", MAX_SAMPLE_SIZE)));
 	return n;
 }
 
@@ -188,7 +189,7 @@ frequency(const ImportColumn *column)
 {
 	uint64		n = 0;
 
-	if (column->field->schema_types != 0 || strcmp(column->name.remote, "_id") == 0)
+	if (column->field->schema_types != 0 || column->field->index != NULL || strcmp(column->name.remote, "_id") == 0)
 		return PG_UINT64_MAX;
 	for (int i = 0; i < MT_CENSUS_TYPES; i++)
 		n += column->field->counts[i];
@@ -408,6 +409,9 @@ take_census(const Import *import, const MtCollectionInfo *collection)
 			mt_census_add_document(census, document);
 		}
 	}
+	if (collection->kind == MT_IS_COLLECTION)
+		mt_import_indexes(import->metadata, import->database, collection->name, import->options.sample_size,
+						  import->options.flatten, census);
 	return census;
 }
 

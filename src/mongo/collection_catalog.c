@@ -13,6 +13,10 @@
 /* The reply of listCollections has a batch of 101 unless asked for more. */
 #define BATCH_SIZE 1000
 
+/* A sample by an index is taken of at most so many documents, in at most this time. */
+#define INDEX_SAMPLE_OF		1000
+#define INDEX_SAMPLE_MS		3000
+
 typedef struct CatalogCursor
 {
 	MtConnection *connection;
@@ -200,6 +204,29 @@ mt_catalog_indexes(MtConnection *connection, const char *database, const char *c
 	return ok;
 }
 
+static void
+append_stage(bson_t *pipeline, const char *position, const char *name, int value)
+{
+	bson_t		stage;
+
+	BSON_APPEND_DOCUMENT_BEGIN(pipeline, position, &stage);
+	BSON_APPEND_INT32(&stage, name, value);
+	bson_append_document_end(pipeline, &stage);
+}
+
+static void
+append_sample(bson_t *pipeline, const char *position, int n)
+{
+	bson_t		stage;
+	bson_t		sample;
+
+	BSON_APPEND_DOCUMENT_BEGIN(pipeline, position, &stage);
+	BSON_APPEND_DOCUMENT_BEGIN(&stage, "$sample", &sample);
+	BSON_APPEND_INT32(&sample, "size", n);
+	bson_append_document_end(&stage, &sample);
+	bson_append_document_end(pipeline, &stage);
+}
+
 bool
 mt_catalog_sample(MtConnection *connection, const char *database, const char *collection,
 				  int n, size_t max_bytes, bool read_concern_local,
@@ -210,21 +237,128 @@ mt_catalog_sample(MtConnection *connection, const char *database, const char *co
 	.max_bytes = max_bytes, .documents = documents};
 	bson_t		command = BSON_INITIALIZER;
 	bson_t		pipeline = BSON_INITIALIZER;
-	bson_t		stage;
-	bson_t		sample;
 	bool		ok;
 
 	BSON_APPEND_UTF8(&command, "aggregate", collection);
-	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "0", &stage);
-	BSON_APPEND_DOCUMENT_BEGIN(&stage, "$sample", &sample);
-	BSON_APPEND_INT32(&sample, "size", n);
-	bson_append_document_end(&stage, &sample);
-	bson_append_document_end(&pipeline, &stage);
+	append_sample(&pipeline, "0", n);
 	BSON_APPEND_ARRAY(&command, "pipeline", &pipeline);
 	bson_destroy(&pipeline);
 	append_batch_size(&command);
 	BSON_APPEND_BOOL(&command, "allowDiskUse", true);
 	ok = read_all(&cursor, &command, error);
+	bson_destroy(&command);
+	return ok;
+}
+
+/* {path: {operator: null}}, or MinKey for null */
+static void
+append_comparison(bson_t *clauses, const char *position, const char *path, const char *operator, bool with_null)
+{
+	bson_t		clause;
+	bson_t		comparison;
+
+	BSON_APPEND_DOCUMENT_BEGIN(clauses, position, &clause);
+	BSON_APPEND_DOCUMENT_BEGIN(&clause, path, &comparison);
+	if (with_null)
+		BSON_APPEND_NULL(&comparison, operator);
+	else
+		BSON_APPEND_MINKEY(&comparison, operator);
+	bson_append_document_end(&clause, &comparison);
+	bson_append_document_end(clauses, &clause);
+}
+
+/*
+ * {$and: [...]}.  A partial index serves what its own filter selects.  What
+ * stands before the path in the index is compared, though every document
+ * passes, so that the keys can tell about the path: otherwise MongoDB fetches
+ * every document.
+ */
+static void
+append_index_filter(bson_t *stage, const bson_t *index, const char *path)
+{
+	bson_t		filter;
+	bson_t		clauses;
+	bson_iter_t iter;
+	bson_iter_t key;
+	uint32_t	n = 0;
+	char		buffer[16];
+	const char *position;
+
+	BSON_APPEND_DOCUMENT_BEGIN(stage, "$match", &filter);
+	BSON_APPEND_ARRAY_BEGIN(&filter, "$and", &clauses);
+	if (bson_iter_init_find(&iter, index, "partialFilterExpression"))
+		BSON_APPEND_VALUE(&clauses, "0", bson_iter_value(&iter)), n++;
+	if (bson_iter_init_find(&iter, index, "key") && bson_iter_recurse(&iter, &key))
+		while (bson_iter_next(&key) && strcmp(bson_iter_key(&key), path) != 0)
+		{
+			(void) bson_uint32_to_string(n++, &position, buffer, sizeof buffer);
+			append_comparison(&clauses, position, bson_iter_key(&key), "$gte", false);
+		}
+	(void) bson_uint32_to_string(n, &position, buffer, sizeof buffer);
+	append_comparison(&clauses, position, path, "$ne", true);
+	bson_append_array_end(&filter, &clauses);
+	bson_append_document_end(stage, &filter);
+}
+
+/* May the index be named as a hint?  Not when it is hidden, or answers special questions only. */
+static bool
+takes_hint(const bson_t *index)
+{
+	bson_iter_t iter;
+	bson_iter_t key;
+
+	if (bson_iter_init_find(&iter, index, "hidden") && bson_iter_as_bool(&iter))
+		return false;
+	if (!bson_iter_init_find(&iter, index, "key") || !bson_iter_recurse(&iter, &key))
+		return false;
+	while (bson_iter_next(&key))
+		if (!BSON_ITER_HOLDS_NUMBER(&key))
+			return false;
+	return bson_iter_init_find(&iter, index, "name") && BSON_ITER_HOLDS_UTF8(&iter);
+}
+
+static bool
+build_index_sample(bson_t *command, const char *collection, MtSlice document, const char *path, int n)
+{
+	bson_t		index;
+	bson_t		pipeline;
+	bson_t		stage;
+	bson_iter_t iter;
+
+	if (!bson_init_static(&index, document.data, document.len))
+		return false;
+	BSON_APPEND_UTF8(command, "aggregate", collection);
+	BSON_APPEND_ARRAY_BEGIN(command, "pipeline", &pipeline);
+	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "0", &stage);
+	append_index_filter(&stage, &index, path);
+	bson_append_document_end(&pipeline, &stage);
+	/* an index begins with values of one type */
+	append_stage(&pipeline, "1", "$limit", INDEX_SAMPLE_OF);
+	append_sample(&pipeline, "2", n);
+	bson_append_array_end(command, &pipeline);
+	append_batch_size(command);
+	if (takes_hint(&index) && bson_iter_init_find(&iter, &index, "name"))
+		BSON_APPEND_VALUE(command, "hint", bson_iter_value(&iter));
+	BSON_APPEND_INT32(command, "maxTimeMS", INDEX_SAMPLE_MS);
+	BSON_APPEND_BOOL(command, "allowDiskUse", true);
+	return true;
+}
+
+bool
+mt_catalog_sample_by_index(MtConnection *connection, const char *database, const char *collection,
+						   MtSlice index, const char *path, int n, size_t max_bytes, bool read_concern_local,
+						   MtByteBuffer *documents, MtMongoError *error)
+{
+	CatalogCursor cursor = {.connection = connection, .database = database,
+		.read_concern = read_concern_local ? "local" : "majority",
+	.max_bytes = max_bytes, .documents = documents};
+	bson_t		command = BSON_INITIALIZER;
+	bool		ok = build_index_sample(&command, collection, index, path, n);
+
+	if (!ok)
+		mt_error_set(error, "the server's description of an index is malformed");
+	else
+		ok = read_all(&cursor, &command, error);
 	bson_destroy(&command);
 	return ok;
 }

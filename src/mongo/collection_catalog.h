@@ -41,6 +41,16 @@ extern bool mt_catalog_sample(MtConnection *connection, const char *database, co
 							  int n, size_t max_bytes, bool read_concern_local,
 							  MtByteBuffer *documents, MtMongoError *error);
 
+/*
+ * The same of those documents that have something other than null at a path of
+ * an index, found by that index, which is what listIndexes says of it.  In the
+ * worst case MongoDB looks at every document for that: it gives up, which is an
+ * error of the server's, after some seconds.
+ */
+extern bool mt_catalog_sample_by_index(MtConnection *connection, const char *database, const char *collection,
+									   MtSlice index, const char *path, int n, size_t max_bytes,
+									   bool read_concern_local, MtByteBuffer *documents, MtMongoError *error);
+
 typedef struct MtCollectionSize
 {
 	int64_t		documents;		/* -1: not known */

@@ -185,6 +185,91 @@ def test_kinds_of_collections(pg, server, mongo, fresh_namespace, schema):
         assert comments["series"] == f"time series {fresh_namespace}.series by at"
 
 
+def import_unseen(pg, server, database, schema, table, unseen, **options):
+    """Until the sample has none of these columns' fields, as it mostly does not."""
+    for _ in range(10):
+        import_schema(pg, server, database, schema, **options)
+        if all(comment(pg, schema, table, column).startswith("index ") for column in unseen):
+            return
+        pg.execute(f"DROP FOREIGN TABLE {schema}.{table}")
+    pytest.fail("the sample always has them")
+
+
+def test_fields_that_only_indexes_show(pg, server, mongo, fresh_namespace, schema):
+    """A sample of 50 misses what one document of 20,000 has; an index does not."""
+    things = mongo[fresh_namespace].things
+    things.insert_many([{"_id": n, "n": n, "address": {"city": "c"}} for n in range(20000)])
+    rare = {"Rare": "x", "part": DAY, "kind": "k", "deep": {"er": 5, "beside": "b"}, "plain": 1.5, "hidden": True, "f" * 70: 7,
+            "where": [1.0, 2.0], "words": "some words", "with_words": 3, "by_hash": Int64(1), "anything": 1}
+    things.update_one({"_id": 9000}, {"$set": {**rare, "address.zip": 5}})
+    things.update_one({"_id": 9001}, {"$set": {"part": "not in the index", "null": None, "rare": 1}})
+    things.create_index("Rare", sparse=True)
+    things.create_index("part", partialFilterExpression={"kind": "k"})
+    things.create_index([("n", 1), ("deep.er", -1)])
+    things.create_index("plain")
+    things.create_index("null", sparse=True)
+    things.create_index("nowhere", sparse=True, name="of no document")
+    things.create_index("address.zip")
+    things.create_index("f" * 70)
+    things.create_index([("where", "2d")])
+    things.create_index([("with_words", 1), ("words", "text")])
+    things.create_index([("by_hash", "hashed")])
+    things.create_index("anything.$**")
+    things.create_index("$**")
+    if mongod_version() >= (5,):
+        things.create_index("hidden", hidden=True)
+    expected = {"Rare": "text", "part": "timestamp with time zone", "deep": "jsonb", "plain": "double precision", "null": "jsonb",
+                "nowhere": "jsonb", "f" * 63: "integer", "where": "double precision[]", "with_words": "integer",
+                "by_hash": "bigint", "hidden": "boolean"}
+    if mongod_version() < (5,):
+        del expected["hidden"]
+    seen = {"_id": "integer", "n": "integer", "address": "jsonb"}
+    import_unseen(pg, server, fresh_namespace, schema, "things", ["Rare", "part", "null"], sample_size=50)
+    assert columns(pg, schema, "things") == {**seen, **expected}
+    assert fields(pg, schema, "things") == {"f" * 63: "f" * 70}
+    assert comment(pg, schema, "things", "Rare") == "index Rare_1; of 1 documents sampled by it: string 1"
+    assert comment(pg, schema, "things", "deep") == "index n_1_deep.er_-1; of 1 documents sampled by it: object 1"
+    assert comment(pg, schema, "things", "nowhere") == "index of no document; no documents sampled by it"
+    assert comment(pg, schema, "things", "n") == "of 50 documents sampled: int 50"
+    row = pg.execute(f"""SELECT "Rare", part, deep, plain, "where", by_hash FROM {schema}.things WHERE _id = 9000""").fetchone()
+    assert row == ("x", DAY, {"er": 5, "beside": "b"}, 1.5, [1.0, 2.0], 1)
+
+    pg.execute(f"DROP FOREIGN TABLE {schema}.things")
+    import_unseen(pg, server, fresh_namespace, schema, "things", ["address_zip", "part", "null"], sample_size=50, flatten="true",
+                  fold_names="true")
+    del expected["Rare"], expected["deep"]
+    found = columns(pg, schema, "things")
+    assert found == {**{c: t for c, t in seen.items() if c != "address"}, **expected, "rare": "text", "address_city": "text",
+                     "address_zip": "integer", "deep_er": "integer", "deep_beside": "text"}
+    assert comment(pg, schema, "things", "deep_beside") == "index n_1_deep.er_-1; of 1 documents sampled by it: string 1"
+    assert comment(pg, schema, "things", "address_zip") == "index address.zip_1; of 1 documents sampled by it: int 1"
+
+    pg.execute(f"DROP FOREIGN TABLE {schema}.things")
+    import_schema(pg, server, fresh_namespace, schema, "EXCEPT (things)")
+    assert tables(pg, schema) == []
+    import_schema(pg, server, fresh_namespace, schema, sample_size=0)
+    assert columns(pg, schema, "things")["Rare"] == "jsonb", "without a sample no document is read"
+    assert comment(pg, schema, "things", "Rare") == "index Rare_1; no documents sampled by it"
+
+
+def test_types_by_an_index(pg, server, mongo, fresh_namespace, schema):
+    """What an index finds is a sample of it, not its beginning; a validator and other indexes count as well."""
+    database = mongo[fresh_namespace]
+    database.create_collection("t", validator={"$jsonSchema": {"properties": {"said": {"bsonType": "string"}}}})
+    database.t.insert_many([{"_id": n} for n in range(20000)])
+    database.t.insert_many([{"_id": -n, "mixed": n if n <= 20 else str(n)} for n in range(1, 41)])
+    database.t.update_one({"_id": 19999}, {"$set": {"both": 1}})
+    for field in ("mixed", "said"):
+        database.t.create_index(field)
+    database.t.create_index("both", partialFilterExpression={"mixed": {"$lt": 0}}, name="without it")
+    database.t.create_index([("both", 1), ("_id", 1)], name="with it")
+    import_unseen(pg, server, fresh_namespace, schema, "t", ["mixed", "both"], sample_size=20)
+    assert columns(pg, schema, "t") == {"_id": "integer", "said": "text", "mixed": "jsonb", "both": "integer"}
+    assert comment(pg, schema, "t", "mixed").startswith("index mixed_1; of 20 documents sampled by it: int ")
+    assert comment(pg, schema, "t", "said") == "string by the validator; of 20 documents sampled: missing 20"
+    assert comment(pg, schema, "t", "both") == "index with it; of 1 documents sampled by it: int 1"
+
+
 def test_limit_to_and_except(pg, server, mongo, fresh_namespace, schema):
     for name in ("a", "b", "Mixed", "c"):
         mongo[fresh_namespace][name].insert_one({"x": 1})
