@@ -205,16 +205,6 @@ mt_catalog_indexes(MtConnection *connection, const char *database, const char *c
 }
 
 static void
-append_stage(bson_t *pipeline, const char *position, const char *name, int value)
-{
-	bson_t		stage;
-
-	BSON_APPEND_DOCUMENT_BEGIN(pipeline, position, &stage);
-	BSON_APPEND_INT32(&stage, name, value);
-	bson_append_document_end(pipeline, &stage);
-}
-
-static void
 append_sample(bson_t *pipeline, const char *position, int n)
 {
 	bson_t		stage;
@@ -300,23 +290,6 @@ append_index_filter(bson_t *stage, const bson_t *index, const char *path)
 	bson_append_document_end(stage, &filter);
 }
 
-/* May the index be named as a hint?  Not when it is hidden, or answers special questions only. */
-static bool
-takes_hint(const bson_t *index)
-{
-	bson_iter_t iter;
-	bson_iter_t key;
-
-	if (bson_iter_init_find(&iter, index, "hidden") && bson_iter_as_bool(&iter))
-		return false;
-	if (!bson_iter_init_find(&iter, index, "key") || !bson_iter_recurse(&iter, &key))
-		return false;
-	while (bson_iter_next(&key))
-		if (!BSON_ITER_HOLDS_NUMBER(&key))
-			return false;
-	return bson_iter_init_find(&iter, index, "name") && BSON_ITER_HOLDS_UTF8(&iter);
-}
-
 static bool
 build_index_sample(bson_t *command, const char *collection, MtSlice document, const char *path, int n)
 {
@@ -324,6 +297,7 @@ build_index_sample(bson_t *command, const char *collection, MtSlice document, co
 	bson_t		pipeline;
 	bson_t		stage;
 	bson_iter_t iter;
+	bool		is_hidden;
 
 	if (!bson_init_static(&index, document.data, document.len))
 		return false;
@@ -332,12 +306,16 @@ build_index_sample(bson_t *command, const char *collection, MtSlice document, co
 	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "0", &stage);
 	append_index_filter(&stage, &index, path);
 	bson_append_document_end(&pipeline, &stage);
-	/* an index begins with values of one type */
-	append_stage(&pipeline, "1", "$limit", INDEX_SAMPLE_OF);
+	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "1", &stage);
+	BSON_APPEND_INT32(&stage, "$limit", INDEX_SAMPLE_OF);
+	bson_append_document_end(&pipeline, &stage);
+	/* at random, for an index begins with values of one type */
 	append_sample(&pipeline, "2", n);
 	bson_append_array_end(command, &pipeline);
 	append_batch_size(command);
-	if (takes_hint(&index) && bson_iter_init_find(&iter, &index, "name"))
+	/* a hidden index takes no hint */
+	is_hidden = bson_iter_init_find(&iter, &index, "hidden") && bson_iter_as_bool(&iter);
+	if (!is_hidden && bson_iter_init_find(&iter, &index, "name"))
 		BSON_APPEND_VALUE(command, "hint", bson_iter_value(&iter));
 	BSON_APPEND_INT32(command, "maxTimeMS", INDEX_SAMPLE_MS);
 	BSON_APPEND_BOOL(command, "allowDiskUse", true);

@@ -199,10 +199,10 @@ def test_fields_that_only_indexes_show(pg, server, mongo, fresh_namespace, schem
     """A sample of 50 misses what one document of 20,000 has; an index does not."""
     things = mongo[fresh_namespace].things
     things.insert_many([{"_id": n, "n": n, "address": {"city": "c"}} for n in range(20000)])
-    rare = {"Rare": "x", "part": DAY, "kind": "k", "deep": {"er": 5, "beside": "b"}, "plain": 1.5, "hidden": True, "f" * 70: 7,
-            "where": [1.0, 2.0], "words": "some words", "with_words": 3, "by_hash": Int64(1), "anything": 1}
+    rare = {"Rare": "x", "part": DAY, "hidden_part": DAY, "kind": "k", "deep": {"er": 5, "beside": "b"}, "plain": 1.5, "hidden": True, "f" * 70: 7,
+            "where": [1.0, 2.0], "on_earth": [1, 2], "words": "some words", "with_words": 3, "by_hash": Int64(1), "anything": 1}
     things.update_one({"_id": 9000}, {"$set": {**rare, "address.zip": 5}})
-    things.update_one({"_id": 9001}, {"$set": {"part": "not in the index", "null": None, "rare": 1}})
+    things.update_one({"_id": 9001}, {"$set": {"part": "not in the index", "hidden_part": "neither", "null": None, "rare": 1}})
     things.create_index("Rare", sparse=True)
     things.create_index("part", partialFilterExpression={"kind": "k"})
     things.create_index([("n", 1), ("deep.er", -1)])
@@ -212,17 +212,17 @@ def test_fields_that_only_indexes_show(pg, server, mongo, fresh_namespace, schem
     things.create_index("address.zip")
     things.create_index("f" * 70)
     things.create_index([("where", "2d")])
+    things.create_index([("on_earth", "2dsphere")])
     things.create_index([("with_words", 1), ("words", "text")])
     things.create_index([("by_hash", "hashed")])
     things.create_index("anything.$**")
     things.create_index("$**")
-    if mongod_version() >= (5,):
-        things.create_index("hidden", hidden=True)
+    things.create_index("hidden", hidden=True)
+    things.create_index("hidden_part", hidden=True, partialFilterExpression={"kind": "k"})
     expected = {"Rare": "text", "part": "timestamp with time zone", "deep": "jsonb", "plain": "double precision", "null": "jsonb",
                 "nowhere": "jsonb", "f" * 63: "integer", "where": "double precision[]", "with_words": "integer",
-                "by_hash": "bigint", "hidden": "boolean"}
-    if mongod_version() < (5,):
-        del expected["hidden"]
+                "by_hash": "bigint", "hidden": "boolean",
+                "hidden_part": "timestamp with time zone", "on_earth": "integer[]"}
     seen = {"_id": "integer", "n": "integer", "address": "jsonb"}
     import_unseen(pg, server, fresh_namespace, schema, "things", ["Rare", "part", "null"], sample_size=50)
     assert columns(pg, schema, "things") == {**seen, **expected}
@@ -250,6 +250,19 @@ def test_fields_that_only_indexes_show(pg, server, mongo, fresh_namespace, schem
     import_schema(pg, server, fresh_namespace, schema, sample_size=0)
     assert columns(pg, schema, "things")["Rare"] == "jsonb", "without a sample no document is read"
     assert comment(pg, schema, "things", "Rare") == "index Rare_1; no documents sampled by it"
+
+
+def test_index_that_takes_too_long(pg, server, mongo, fresh_namespace, schema):
+    mongo[fresh_namespace].t.insert_many([{"_id": 0, "b": 5}, *({"_id": n} for n in range(1, 20000))])
+    mongo[fresh_namespace].t.create_index("b")
+    # the time of whatever has a limit is over
+    mongo.admin.command({"configureFailPoint": "maxTimeAlwaysTimeOut", "mode": "alwaysOn"})
+    try:
+        import_unseen(pg, server, fresh_namespace, schema, "t", ["b"], sample_size=5)
+    finally:
+        mongo.admin.command({"configureFailPoint": "maxTimeAlwaysTimeOut", "mode": "off"})
+    assert columns(pg, schema, "t") == {"_id": "integer", "b": "jsonb"}
+    assert comment(pg, schema, "t", "b") == "index b_1; no documents sampled by it"
 
 
 def test_types_by_an_index(pg, server, mongo, fresh_namespace, schema):
@@ -374,11 +387,12 @@ def test_too_many_fields(pg, server, mongo, fresh_namespace, schema):
     mongo[fresh_namespace].wide.insert_many(
         [{"_id": 1, **{f"once{n}": n for n in range(2000)}}, {**{f"often{n}": n for n in range(1000)}, "_id": 2},
          {**{f"often{n}": n for n in range(1000)}, "_id": 3}])
+    mongo[fresh_namespace].wide.create_index("indexed")
     seen = notices(pg, lambda: import_schema(pg, server, fresh_namespace, schema, document="doc"))
     assert seen == [("WARNING", 'collection "wide" has more fields than foreign table "wide" can have columns',
-                     "The most frequent fields are its columns, 1402 others are not.")]
+                     "The most frequent fields are its columns, 1403 others are not.")]
     found = columns(pg, schema, "wide")
-    assert len(found) == 1600 and list(found)[0] == "_id" and "doc" in found
+    assert len(found) == 1600 and list(found)[0] == "_id" and "doc" in found and "indexed" in found
     assert sum(name.startswith("often") for name in found) == 1000
     assert pg.execute(f"SELECT often999, doc -> 'often999' FROM {schema}.wide WHERE _id = 2").fetchone() == (999, 999)
 
