@@ -62,7 +62,7 @@ mongo_tail.so: src/mongo_tail.map
 
 # What runs for every entry of the oplog, or document, is worth the compiler's time.
 HOT_OBJS = $(filter src/oplog/%.o src/ring/ring.o src/base/oplog_stream.o src/base/change_record.o \
-	src/base/bson_to_%.o src/base/jsonb_%.o src/base/collection_reader.o src/fdw/collection_row.o,$(OBJS))
+	src/convert/bson_to_%.o src/convert/jsonb_%.o src/base/collection_reader.o src/fdw/collection_row.o,$(OBJS))
 $(HOT_OBJS): CFLAGS += -O3 -fno-semantic-interposition
 
 # Other flags, another compiler or another PostgreSQL: compile anew.

@@ -10,10 +10,10 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "base/bson_to_jsonb.h"
 #include "base/change_row.h"
 #include "base/remote.h"
 #include "compat.h"
+#include "convert/bson_to_jsonb.h"
 #include "oplog/update_description.h"
 
 struct MtRowBuilder

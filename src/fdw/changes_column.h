@@ -9,9 +9,9 @@
 
 #include "utils/relcache.h"
 
-#include "base/bson_to_datum.h"
 #include "base/change_row.h"
 #include "base/options.h"
+#include "convert/bson_to_datum.h"
 
 typedef enum MtChangesColumnKind
 {

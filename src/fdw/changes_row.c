@@ -25,8 +25,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/bson_to_datum.h"
 #include "base/position.h"
+#include "convert/bson_to_datum.h"
 #include "fdw/changes_row.h"
 #include "oplog/bson_path.h"
 #include "oplog/update_description.h"

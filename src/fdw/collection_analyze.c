@@ -21,7 +21,7 @@
 #include "utils/sampling.h"
 
 #include "base/collection_facts.h"
-#include "fdw/bson_build.h"
+#include "condition/bson_build.h"
 #include "fdw/collection_analyze.h"
 #include "fdw/collection_query.h"
 #include "fdw/collection_row.h"

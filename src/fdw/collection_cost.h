@@ -9,7 +9,7 @@
 
 #include "nodes/pathnodes.h"
 
-#include "fdw/collection_column.h"
+#include "condition/column.h"
 #include "fdw/collection_index.h"
 
 /* What planning knows about a collection beside its columns. */

@@ -32,7 +32,7 @@
 
 #include "catalog/pg_type.h"
 
-#include "fdw/bson_build.h"
+#include "condition/bson_build.h"
 #include "fdw/collection_group.h"
 
 /* ---- what can be had ---- */

@@ -14,8 +14,8 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 
-#include "fdw/collection_column.h"
-#include "fdw/collection_deparse.h"
+#include "condition/column.h"
+#include "condition/deparse.h"
 
 /* What a column of the result is. */
 typedef enum MtOutputKind

@@ -13,9 +13,9 @@
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 
+#include "condition/json.h"
+#include "condition/shippable.h"
 #include "fdw/collection_index.h"
-#include "fdw/collection_json.h"
-#include "fdw/collection_shippable.h"
 
 typedef enum BoundKind
 {

@@ -11,13 +11,13 @@
 #include "nodes/pathnodes.h"
 
 #include "base/collection_facts.h"
-#include "fdw/collection_column.h"
+#include "condition/column.h"
 
 /* A clause that MongoDB can help with. */
 typedef struct MtShippedClause
 {
 	RestrictInfo *clause;
-	List	   *condition;		/* see collection_shippable.h */
+	List	   *condition;		/* see condition/shippable.h */
 	List	   *values;			/* expressions of its values, and perhaps of others' behind them */
 } MtShippedClause;
 

@@ -29,11 +29,11 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "condition/operator.h"
+#include "condition/shippable.h"
 #include "fdw/collection_join.h"
 #include "fdw/collection_lookup.h"
-#include "fdw/collection_operator.h"
 #include "fdw/collection_plan.h"
-#include "fdw/collection_shippable.h"
 
 /* A table in a chain. */
 typedef struct Step

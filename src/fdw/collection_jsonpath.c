@@ -20,7 +20,7 @@
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
 
-#include "fdw/collection_json.h"
+#include "condition/json.h"
 
 typedef struct Walk
 {

@@ -12,7 +12,7 @@
  *
  *	- the field that is looked up is known to read as a value of its column,
  *	  since only such documents come so far (the typed form of
- *	  collection_typed.c): no null, no array, nothing of another type
+ *	  condition/typed.c): no null, no array, nothing of another type
  *	- what is found by it is equal to such a value, or an array with an element
  *	  that is; the latter goes by a condition behind the $lookup, as goes what
  *	  its own column cannot hold, where that is the narrower one
@@ -36,10 +36,10 @@
 #include "utils/rel.h"
 
 #include "base/options.h"
-#include "fdw/bson_build.h"
-#include "fdw/collection_arm.h"
+#include "condition/arm.h"
+#include "condition/bson_build.h"
+#include "condition/shippable.h"
 #include "fdw/collection_lookup.h"
-#include "fdw/collection_shippable.h"
 
 /* The field of the values that a text is looked up by. */
 #define KEY_FIELD "key"

@@ -13,8 +13,8 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 
-#include "fdw/collection_column.h"
-#include "fdw/collection_deparse.h"
+#include "condition/column.h"
+#include "condition/deparse.h"
 #include "fdw/collection_row.h"
 
 /* A table that is looked up in; or the first one, in which nothing is. */

@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "base/objectid.h"
+#include "convert/objectid.h"
 #include "fdw/collection_merge.h"
 #include "oplog/bson_path.h"
 #include "oplog/bson_walk.h"

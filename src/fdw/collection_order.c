@@ -45,9 +45,9 @@
 #include "base/collation.h"
 #include "base/collection_facts.h"
 #include "compat.h"
-#include "fdw/collection_arm.h"
+#include "condition/arm.h"
+#include "condition/shippable.h"
 #include "fdw/collection_order.h"
-#include "fdw/collection_shippable.h"
 
 List *
 mt_order_to_list(const MtOrder *order)

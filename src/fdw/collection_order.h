@@ -11,7 +11,7 @@
 
 #include "nodes/pathnodes.h"
 
-#include "fdw/collection_column.h"
+#include "condition/column.h"
 
 /* A plan can carry it: all of it is lists. */
 typedef struct MtOrder

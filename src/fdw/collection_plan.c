@@ -23,10 +23,10 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "condition/shippable.h"
 #include "fdw/collection_cost.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_range.h"
-#include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
 #include "guc.h"
 

@@ -13,9 +13,9 @@
 
 #include "common/int.h"
 
-#include "fdw/bson_build.h"
+#include "condition/bson_build.h"
+#include "condition/shippable.h"
 #include "fdw/collection_query.h"
-#include "fdw/collection_shippable.h"
 
 List *
 mt_query_to_list(const MtCollectionQuery *query)

@@ -10,7 +10,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "fdw/collection_deparse.h"
+#include "condition/deparse.h"
 #include "fdw/collection_group.h"
 #include "fdw/collection_lookup.h"
 #include "fdw/collection_order.h"
@@ -19,7 +19,7 @@
 typedef struct MtCollectionQuery
 {
 	Oid			relid;			/* the foreign table */
-	List	   *conditions;		/* all of which must hold; see collection_shippable.h */
+	List	   *conditions;		/* all of which must hold; see condition/shippable.h */
 	List	   *attributes;		/* numbers of those that are wanted; 0 stands for all */
 	MtGrouping *grouping;		/* NULL: a row for each document */
 	MtOrder    *order;			/* NULL: in any */

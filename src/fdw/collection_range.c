@@ -27,7 +27,7 @@
 #include "storage/spin.h"
 
 #include "compat.h"
-#include "fdw/bson_build.h"
+#include "condition/bson_build.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_range.h"
 

@@ -20,7 +20,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "base/bson_to_datum.h"
+#include "convert/bson_to_datum.h"
 #include "fdw/collection_row.h"
 #include "oplog/bson_name.h"
 #include "oplog/bson_path.h"

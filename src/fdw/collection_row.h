@@ -10,7 +10,7 @@
 #include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
 
-#include "fdw/collection_column.h"
+#include "condition/column.h"
 
 typedef struct MtCollectionRow MtCollectionRow;
 

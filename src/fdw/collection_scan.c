@@ -29,12 +29,12 @@
 
 #include "base/collection_reader.h"
 #include "base/options.h"
+#include "condition/shippable.h"
 #include "fdw/collection_merge.h"
 #include "fdw/collection_plan.h"
 #include "fdw/collection_range.h"
 #include "fdw/collection_row.h"
 #include "fdw/collection_scan.h"
-#include "fdw/collection_shippable.h"
 #include "fdw/plan_shared.h"
 
 typedef struct CollectionScan

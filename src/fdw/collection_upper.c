@@ -34,10 +34,10 @@
 
 #include "base/collation.h"
 #include "compat.h"
-#include "fdw/collection_arm.h"
+#include "condition/arm.h"
+#include "condition/shippable.h"
 #include "fdw/collection_limit.h"
 #include "fdw/collection_plan.h"
-#include "fdw/collection_shippable.h"
 #include "fdw/collection_upper.h"
 
 /* What a $group costs MongoDB of what it costs to send all its documents. */

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/bson_to_jsonb.h"
+#include "convert/bson_to_jsonb.h"
 #include "fmgr.h"
 
 PG_FUNCTION_INFO_V1(mongo_tail_bson_to_jsonb);

@@ -15,9 +15,9 @@
 #include "utils/sortsupport.h"
 #include "utils/timestamp.h"
 
-#include "base/objectid.h"
 #include "base/position.h"
 #include "compat.h"
+#include "convert/objectid.h"
 
 /* The value of a hexadecimal digit; -1 when it is none. */
 static int

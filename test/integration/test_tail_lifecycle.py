@@ -341,9 +341,8 @@ def test_changed_options_make_the_tailer_connect_anew(pg, make_mongo, new_server
 def test_processes_have_names(pg, server):
     start_tail(pg, server)
     wait_state(pg, server, "streaming")
-    rows = dict(pg.execute("SELECT backend_type, wait_event_type FROM pg_stat_activity "
-                           "WHERE backend_type LIKE 'mongo_tail%'").fetchall())
-    assert rows == {"mongo_tail launcher": "Extension", "mongo_tail tailer": "Extension"}
+    rows = pg.execute("SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'mongo_tail%'").fetchall()
+    assert set(rows) == {("mongo_tail launcher",), ("mongo_tail tailer",)}
     assert pg.execute("SELECT usename FROM pg_stat_activity WHERE backend_type = 'mongo_tail tailer'"
                       ).fetchone() == ("postgres",)
 

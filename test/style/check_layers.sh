@@ -12,16 +12,18 @@ cd "${1:-$(dirname "$0")/../../src}"
 found=$(mktemp)
 trap 'rm -f "$found"' EXIT
 
-rooms='oplog mongo ring base worker apply fdw func'
+rooms='oplog mongo ring convert base condition worker apply fdw func'
 declare -A sees=(
 	[oplog]='oplog'
 	[mongo]='mongo oplog'
 	[ring]='ring'
-	[base]='base ring mongo oplog'
+	[convert]='convert oplog'
+	[base]='base convert ring mongo oplog'
+	[condition]='condition base convert oplog'
 	[worker]='worker base ring oplog'
-	[apply]='apply base ring oplog'
-	[fdw]='fdw base ring oplog'
-	[func]='func fdw apply worker base ring oplog'
+	[apply]='apply base convert ring oplog'
+	[fdw]='fdw condition base convert ring oplog'
+	[func]='func fdw apply worker base convert ring oplog'
 )
 # ring_shmem is the ring's one file that knows PostgreSQL.
 pure='^(oplog/|mongo/|ring/ring\.[ch]$|ring/ring_port\.h$)'

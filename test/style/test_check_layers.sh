@@ -8,7 +8,7 @@ failed=0
 
 fresh() {
 	rm -rf "${house:?}"/*
-	mkdir -p "$house"/{oplog,mongo,ring,base,worker,apply,fdw,func}
+	mkdir -p "$house"/{oplog,mongo,ring,convert,base,condition,worker,apply,fdw,func}
 	local f
 	for f in oplog/entry.h mongo/cursor.h mongo/mongo_private.h ring/ring.h ring/ring_shmem.c base/remote.h \
 		worker/tailer.h fdw/scan.h func/f.c compat.h guc.c; do
