@@ -437,7 +437,7 @@ class Clauses:
         path, value = self.jsonpath_steps(begin), "5" if self.rng.random() < 0.5 else self.rng.choice(
             ["5", "5.0", "7", "-5", "0.1", "-0", "9007199254740993", "9007199254740992", "9223372036854775808", "1e22", "1e400",
              '"a"', '"a"', '"5"', '"k"', '""', '"a�"', "true", "false", "null", "null", "$", "@" if begin == "@" else "$.k"])
-        operator = self.rng.choice(["==", "==", "==", "<", "<=", ">", ">=", "!="])
+        operator = self.rng.choice(["==", "==", "==", "<", "<=", "<=", ">", ">=", ">=", "!="])
         text = f"{path} {operator} {value}" if self.rng.random() < 0.8 else f"{value} {operator} {path}"
         return text if self.rng.random() < 0.9 else f"!({text})" if self.rng.random() < 0.5 else f"({text}) || ({path} == 5)"
 
@@ -445,7 +445,7 @@ class Clauses:
         chain, is_text = self.chain()
         while is_text or "mj" in chain:
             chain, is_text = self.chain()
-        if self.rng.random() < 0.8:
+        if self.rng.random() < 0.9:
             chain = self.rng.choice(["m", "m", "m", "mk", "doc -> 'm'"])
         mode = "strict " if self.rng.random() < 0.1 else ""
         if self.rng.random() < 0.45:

@@ -39,14 +39,14 @@ class Verdict:
     def fail(self, *what):
         self.failures.append(what)
 
-    def give(self, queries):
+    def give(self, queries, least_returned=0.4):
         for failure in self.failures[:20]:
             print(*failure, sep="\n    ")
         assert not self.failures, f"{len(self.failures)} of {self.compared} queries"
         print(f"{self.compared} compared, {self.returned} returned rows, {self.exact} exact, "
               f"errors without pushdown: {self.errors_met}")
         assert self.compared > queries * 0.8
-        assert self.returned > self.compared * 0.4, "the clauses are too narrow to show anything"
+        assert self.returned > self.compared * least_returned, "the clauses are too narrow to show anything"
         assert self.exact > self.compared * 0.2
 
 
@@ -137,7 +137,7 @@ def test_generated_jsonpaths(pg, awkward_tables, mongo, fresh_namespace, rng):
         if sent != local:
             differing = sorted(set(local) ^ set(sent))[:2] if isinstance(sent, list) else []
             verdict.fail(clause, plan, sent if not differing else mongo[fresh_namespace].awkward.find_one({"k": differing[0][0]}))
-    verdict.give(QUERIES)
+    verdict.give(QUERIES, 0.25)   # of the paths many lead nowhere
 
 
 def test_generated_mismatches(pg, awkward_tables, mongo, fresh_namespace, rng):
@@ -261,6 +261,7 @@ NAMED = [
     ("timestamptz", [utc("2024-01-31 18:30"), utc("2024-02-29 18:29:59.999"), utc("2024-02-29 18:30")],
      "date_trunc('month', a, 'Asia/Kolkata') = '2024-01-31 18:30Z'", [0, 1]),
     ("timestamp", [utc("2024-01-01"), utc("2024-12-31 23:59:59.999"), utc("2025-01-01"), utc("2023-12-31 23:59")], "extract(year FROM a) = 2024", [0, 1]),
+    ("timestamp", [utc("2024-02-29"), utc("2024-02-29 23:59:59.999"), utc("2024-03-01")], "a::date = '2024-02-29'", [0, 1]),
     ("timestamp", [utc("2024-12-31"), utc("2020-01-01"), utc("2030-01-01")], "date_trunc('decade', a) = '2020-01-01'", [0, 1]),
     # a day of 25 hours
     ("timestamptz", [utc("2024-11-03 04:00"), utc("2024-11-04 04:59:59.999"), utc("2024-11-04 05:00")],

@@ -1,5 +1,5 @@
 /*
- * collection_jsonpath.c
+ * jsonpath.c
  *		What of a jsonpath can be asked for, as a superset.
  *
  * In lax mode a key is looked for in a document, or in the documents that are
