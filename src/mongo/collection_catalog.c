@@ -267,17 +267,18 @@ static void
 append_index_filter(bson_t *stage, const bson_t *index, const char *path)
 {
 	bson_t		filter;
-	bson_t		clauses;
+	bson_t		clauses = BSON_INITIALIZER;
 	bson_iter_t iter;
 	bson_iter_t key;
 	uint32_t	n = 0;
 	char		buffer[16];
 	const char *position;
 
-	BSON_APPEND_DOCUMENT_BEGIN(stage, "$match", &filter);
-	BSON_APPEND_ARRAY_BEGIN(&filter, "$and", &clauses);
 	if (bson_iter_init_find(&iter, index, "partialFilterExpression"))
-		BSON_APPEND_VALUE(&clauses, "0", bson_iter_value(&iter)), n++;
+	{
+		BSON_APPEND_VALUE(&clauses, "0", bson_iter_value(&iter));
+		n++;
+	}
 	if (bson_iter_init_find(&iter, index, "key") && bson_iter_recurse(&iter, &key))
 		while (bson_iter_next(&key) && strcmp(bson_iter_key(&key), path) != 0)
 		{
@@ -286,23 +287,23 @@ append_index_filter(bson_t *stage, const bson_t *index, const char *path)
 		}
 	(void) bson_uint32_to_string(n, &position, buffer, sizeof buffer);
 	append_comparison(&clauses, position, path, "$ne", true);
-	bson_append_array_end(&filter, &clauses);
+	BSON_APPEND_DOCUMENT_BEGIN(stage, "$match", &filter);
+	BSON_APPEND_ARRAY(&filter, "$and", &clauses);
 	bson_append_document_end(stage, &filter);
+	bson_destroy(&clauses);
 }
 
 static bool
 build_index_sample(bson_t *command, const char *collection, MtSlice document, const char *path, int n)
 {
 	bson_t		index;
-	bson_t		pipeline;
+	bson_t		pipeline = BSON_INITIALIZER;
 	bson_t		stage;
 	bson_iter_t iter;
 	bool		is_hidden;
 
 	if (!bson_init_static(&index, document.data, document.len))
 		return false;
-	BSON_APPEND_UTF8(command, "aggregate", collection);
-	BSON_APPEND_ARRAY_BEGIN(command, "pipeline", &pipeline);
 	BSON_APPEND_DOCUMENT_BEGIN(&pipeline, "0", &stage);
 	append_index_filter(&stage, &index, path);
 	bson_append_document_end(&pipeline, &stage);
@@ -311,7 +312,9 @@ build_index_sample(bson_t *command, const char *collection, MtSlice document, co
 	bson_append_document_end(&pipeline, &stage);
 	/* at random, for an index begins with values of one type */
 	append_sample(&pipeline, "2", n);
-	bson_append_array_end(command, &pipeline);
+	BSON_APPEND_UTF8(command, "aggregate", collection);
+	BSON_APPEND_ARRAY(command, "pipeline", &pipeline);
+	bson_destroy(&pipeline);
 	append_batch_size(command);
 	/* a hidden index takes no hint */
 	is_hidden = bson_iter_init_find(&iter, &index, "hidden") && bson_iter_as_bool(&iter);
