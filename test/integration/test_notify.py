@@ -89,10 +89,12 @@ def test_what_the_listener_hears_can_be_read(pg, connect, server, mongo, fresh_n
 def test_no_channel_no_notification(pg, connect, server, mongo, fresh_namespace):
     place = start_tail(pg, server, [f"{fresh_namespace}.*"])
     assert pg.execute("SELECT notify_channel, notify_ms FROM mongo_tail.tail").fetchone() == (None, 100)
+    wait_state(pg, server, "streaming")
+    # a tail that is started again at once goes on in its slot, and counts on from the last test's
+    before = stat(pg, server, "notifies")
     mongo[fresh_namespace].t.insert_one({"_id": 1})
     read_inserted(pg, server, 1, place)
-    wait_state(pg, server, "streaming")
-    assert stat(pg, server, "notifies") == 0
+    assert stat(pg, server, "notifies") in (0, before)
 
 
 def test_notification_that_fails_is_counted_and_stops_nothing(pg, pg_server, server, mongo, fresh_namespace):
