@@ -58,27 +58,6 @@ mt_merge_begin(MtRunMerge *merge, MtCollectionReader *first, MtCollectionReader 
 	merge->is_ambiguous = false;
 }
 
-/* The finds have selected documents that have it, below documents. */
-static bool
-find_key(MtSlice document, MtSlice path, MtElement *element)
-{
-	uint32		offset = 0;
-
-	for (;;)
-	{
-		MtSlice		name = mt_path_component(path, offset);
-
-		if (mt_bson_find(document, (const char *) name.data, name.len, element) != MT_WALK_ELEMENT)
-			return false;
-		offset += name.len + 1;
-		if (offset > path.len)
-			return true;
-		document = mt_element_value(element);
-		if (element->type != MT_BSON_DOCUMENT)
-			return false;
-	}
-}
-
 static MtSlice
 key_of(const MtElement *element, char digits[MT_OBJECTID_DIGITS + 1])
 {
@@ -114,7 +93,8 @@ fill(const MtRunMerge *merge, Source *source)
 	source->is_over = !source->has_head;
 	if (!source->has_head)
 		return;
-	if (!find_key(source->head, merge->path, &element))
+	/* the finds have selected documents that have it, below documents */
+	if (!mt_path_find(source->head, merge->path, &element))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("MongoDB sent a document without the field that it was sorted by")));

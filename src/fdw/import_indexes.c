@@ -28,31 +28,11 @@ typedef struct Indexes
 	MtCensus   *census;
 } Indexes;
 
-/* The element at the first len bytes of the path, which is that of a field. */
-static bool
-find_path(MtSlice document, MtSlice path, uint32 len, MtElement *element)
-{
-	uint32		offset = 0;
-
-	for (;;)
-	{
-		MtSlice		name = mt_path_component(path, offset);
-
-		if (mt_bson_find(document, (const char *) name.data, name.len, element) != MT_WALK_ELEMENT)
-			return false;
-		offset += name.len + 1;
-		if (offset > len)
-			return true;
-		if (element->type != MT_BSON_DOCUMENT)
-			return false;
-		document = mt_element_value(element);
-	}
-}
-
+/* Take in what the documents have at the first len bytes of the path, which is that of a field. */
 static void
 sample_field(const Indexes *indexes, const MtIndexInfo *index, const char *path, uint32 len, MtCensusField *field)
 {
-	MtSlice		whole = {(const uint8 *) path, (uint32) strlen(path)};
+	MtSlice		begin = {(const uint8 *) path, len};
 	MtSlice		document;
 	MtElement	value;
 
@@ -63,7 +43,7 @@ sample_field(const Indexes *indexes, const MtIndexInfo *index, const char *path,
 	while (mt_metadata_next(indexes->metadata, &document))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (find_path(document, whole, len, &value))
+		if (mt_path_find(document, begin, &value))
 			mt_census_add_indexed_value(indexes->census, field, &value);
 	}
 }

@@ -63,6 +63,26 @@ mt_path_component(MtSlice path, uint32_t offset)
 }
 
 bool
+mt_path_find(MtSlice document, MtSlice path, MtElement *element)
+{
+	uint32_t	offset = 0;
+
+	for (;;)
+	{
+		MtSlice		name = mt_path_component(path, offset);
+
+		if (mt_bson_find(document, (const char *) name.data, name.len, element) != MT_WALK_ELEMENT)
+			return false;
+		offset += name.len + 1;
+		if (offset > path.len)
+			return true;
+		if (element->type != MT_BSON_DOCUMENT)
+			return false;
+		document = mt_element_value(element);
+	}
+}
+
+bool
 mt_path_is_valid(MtSlice path)
 {
 	uint32_t	offset = 0;

@@ -25,6 +25,12 @@
  */
 extern MtSlice mt_path_component(MtSlice path, uint32_t offset);
 
+/*
+ * The element that a path of fields leads to, through documents only; false:
+ * there is none, or the document is damaged.
+ */
+extern bool mt_path_find(MtSlice document, MtSlice path, MtElement *element);
+
 /* Does the path have no component that is empty? */
 extern bool mt_path_is_valid(MtSlice path);
 
