@@ -51,7 +51,7 @@ can_be_sorted(RelOptInfo *baserel, const MtSpecialScan *scan, const FinalPathExt
 	return scan->order == NULL ||
 		limited_rows(baserel, extra, false) * known->statistics->document_bytes <= MAX_SORT_BYTES ||
 		mt_order_has_index(scan->order, known->columns, known->statistics->indexes) ||
-		mt_options_read(mt_options_table(known->relid))->allow_disk_use == MT_SWITCH_ON;
+		mt_options_read(known->table)->allow_disk_use == MT_SWITCH_ON;
 }
 
 static Path *
