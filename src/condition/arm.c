@@ -126,15 +126,9 @@ put_is_midnight(StringInfo buffer, const char *path)
 	mt_build_end(buffer, equal);
 }
 
-/*
- * name: an ObjectId's digits, of all else null.  MongoDB may come to the
- * expression before it has looked at the type, and a regular expression is an
- * error on text that is ill-formed.
- */
-static void
-put_digits(StringInfo buffer, const char *name, const char *path)
+int
+mt_put_begin_digits(StringInfo buffer, const char *path)
 {
-	int			either = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
 	int			condition = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
 	int			element = mt_build_begin_indexed(buffer, 0);
 	int			equal = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
@@ -148,6 +142,20 @@ put_digits(StringInfo buffer, const char *name, const char *path)
 	element = mt_build_begin_indexed(buffer, 1);
 	mt_build_text(buffer, "$toString", path);
 	mt_build_end(buffer, element);
+	return condition;
+}
+
+/*
+ * name: an ObjectId's digits, of all else null.  MongoDB may come to the
+ * expression before it has looked at the type, and a regular expression is an
+ * error on text that is ill-formed.
+ */
+static void
+put_digits(StringInfo buffer, const char *name, const char *path)
+{
+	int			either = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
+	int			condition = mt_put_begin_digits(buffer, path);
+
 	mt_build_index(buffer, MT_BSON_NULL, 2);
 	mt_build_end(buffer, condition);
 	mt_build_end(buffer, either);

@@ -13,6 +13,7 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/date.h"
 
 #include "condition/column.h"
 #include "condition/point.h"
@@ -140,6 +141,17 @@ extern bool mt_is_less(int strategy);
 extern bool mt_is_open(int strategy);
 extern void mt_bound_arm(MtArm *arm, int strategy, const MtPoint *point, bool open);
 
+/* Where a time lies among the milliseconds since 1970. */
+typedef struct MtTimePlace
+{
+	int			infinity;		/* -1, 1 or 0 */
+	int64		floor_ms;
+	int64		ceiling_ms;
+} MtTimePlace;
+
+extern MtTimePlace mt_place_of_timestamp(Timestamp timestamp);
+extern MtTimePlace mt_place_of_date(DateADT date);
+
 /* The arm of an equality for fields of these types, NULL: of any. */
 extern MtArm *mt_equality_arm(MtArms *arms, const char *const *types);
 extern void mt_add_equal_point(MtArms *arms, const char *const *types, MtPoint *point);
@@ -180,6 +192,9 @@ extern MtSent mt_put_perhaps_not_null(StringInfo buffer, const MtCollectionColum
 /* {path: {$type: 'array'}}, or that it is none, and this as an operator. */
 extern void mt_put_array_test(StringInfo buffer, const char *path, bool wanted);
 extern void mt_put_no_array(StringInfo buffer);
+
+/* Begin $cond: [it is an ObjectId, its digits, ...]; what it is else, and mt_build_end(), is the caller's. */
+extern int	mt_put_begin_digits(StringInfo buffer, const char *path);
 
 /* The next longer part of a column's path that leads into the document, and is
  * not all of it; NULL: there is none. */

@@ -251,18 +251,10 @@ compare_enums(const MtCollectionColumn *column, Datum value, int strategy, MtArm
 
 /* ---- dates ---- */
 
-/* Where a time lies among the milliseconds since 1970. */
-typedef struct TimePlace
+MtTimePlace
+mt_place_of_timestamp(Timestamp timestamp)
 {
-	int			infinity;		/* -1, 1 or 0 */
-	int64		floor_ms;
-	int64		ceiling_ms;
-} TimePlace;
-
-static TimePlace
-place_of_timestamp(Timestamp timestamp)
-{
-	TimePlace	place = {0, 0, 0};
+	MtTimePlace place = {0, 0, 0};
 	int64		rest = timestamp % 1000;
 
 	if (TIMESTAMP_NOT_FINITE(timestamp))
@@ -276,10 +268,10 @@ place_of_timestamp(Timestamp timestamp)
 }
 
 /* A day can be later than any timestamp. */
-static TimePlace
-place_of_date(DateADT date)
+MtTimePlace
+mt_place_of_date(DateADT date)
 {
-	TimePlace	place = {0, 0, 0};
+	MtTimePlace place = {0, 0, 0};
 
 	if (DATE_NOT_FINITE(date))
 		place.infinity = DATE_IS_NOBEGIN(date) ? -1 : 1;
@@ -289,16 +281,16 @@ place_of_date(DateADT date)
 }
 
 /* A time that only became one: later or earlier than any column's. */
-static TimePlace
+static MtTimePlace
 place_of_cast(TimestampTz timestamp, int overflow)
 {
-	TimePlace	place = {overflow, 0, 0};
+	MtTimePlace place = {overflow, 0, 0};
 
-	return overflow != 0 ? place : place_of_timestamp(timestamp);
+	return overflow != 0 ? place : mt_place_of_timestamp(timestamp);
 }
 
 /* A timestamptz is compared with what the value is in the session's time zone. */
-static TimePlace
+static MtTimePlace
 time_place(const MtCollectionColumn *column, Oid type, Datum value)
 {
 	int			overflow = 0;
@@ -314,13 +306,13 @@ time_place(const MtCollectionColumn *column, Oid type, Datum value)
 		timestamp = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
 		return place_of_cast(timestamp, overflow);
 	}
-	return type == DATEOID ? place_of_date(DatumGetDateADT(value)) : place_of_timestamp(DatumGetTimestamp(value));
+	return type == DATEOID ? mt_place_of_date(DatumGetDateADT(value)) : mt_place_of_timestamp(DatumGetTimestamp(value));
 }
 
 static void
 compare_times(const MtCollectionColumn *column, Oid type, Datum value, int strategy, MtArms *arms)
 {
-	TimePlace	place = time_place(column, type, value);
+	MtTimePlace place = time_place(column, type, value);
 	bool		is_whole = place.floor_ms == place.ceiling_ms;
 	int64		limit = mt_is_less(strategy) ? place.floor_ms : place.ceiling_ms;
 
@@ -336,7 +328,7 @@ compare_times(const MtCollectionColumn *column, Oid type, Datum value, int strat
 static void
 add_equal_time(const MtCollectionColumn *column, Oid type, Datum value, MtArms *arms)
 {
-	TimePlace	place = time_place(column, type, value);
+	MtTimePlace place = time_place(column, type, value);
 
 	if (place.infinity == 0 && place.floor_ms == place.ceiling_ms &&
 		place.floor_ms >= MT_LEAST_DATE_MS && place.floor_ms <= MT_GREATEST_DATE_MS &&

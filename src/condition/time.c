@@ -239,89 +239,53 @@ mt_time_strategy(MtTimeExpression *expression, Oid left, Oid right, Oid operator
 
 /* ---- ranges ---- */
 
-/* The milliseconds since 1970 of which a value is. */
-typedef struct Span
-{
-	int			infinity;		/* -1, 1 or 0: it is before all of them, or behind */
-	int64		first;
-	int64		last;
-} Span;
-
-static Span
-span_of_timestamp(Timestamp timestamp)
-{
-	Span		span = {0, 0, 0};
-	int64		rest = timestamp % 1000;
-
-	if (TIMESTAMP_NOT_FINITE(timestamp))
-		span.infinity = TIMESTAMP_IS_NOBEGIN(timestamp) ? -1 : 1;
-	else
-	{
-		span.first = timestamp / 1000 - (rest < 0) + MT_EPOCH_MS;
-		span.last = span.first + (rest != 0);
-	}
-	return span;
-}
-
-static Span
-span_of_date(DateADT date)
-{
-	Span		span = {0, 0, 0};
-
-	if (DATE_NOT_FINITE(date))
-		span.infinity = DATE_IS_NOBEGIN(date) ? -1 : 1;
-	else
-		span.first = span.last = date * (int64) MT_MS_PER_DAY + MT_EPOCH_MS;
-	return span;
-}
-
 static int64
 start_of_year(int year)
 {
 	return (date2j(year, 1, 1) - UNIX_EPOCH_JDATE) * (int64) MT_MS_PER_DAY;
 }
 
-/* SQL has no year 0: what is before the year 1 is -1.  NaN is greater than any number. */
-static Span
-span_of_year(double year)
+/* The whole year.  SQL has no year 0: what is before the year 1 is -1.  NaN is greater than any number. */
+static MtTimePlace
+place_of_year(double year)
 {
-	Span		span = {0, 0, 0};
+	MtTimePlace place = {0, 0, 0};
 
 	if (isnan(year) || isinf(year))
 	{
-		span.infinity = year < 0 ? -1 : 1;
-		return span;
+		place.infinity = year < 0 ? -1 : 1;
+		return place;
 	}
 	if (year < 0)
 		year++;
 	year = Max(LEAST_YEAR, Min(GREATEST_YEAR, floor(year)));
-	span.first = start_of_year((int) year);
-	span.last = start_of_year((int) year + 1);
-	return span;
+	place.floor_ms = start_of_year((int) year);
+	place.ceiling_ms = start_of_year((int) year + 1);
+	return place;
 }
 
-static Span
-span_of(Oid type, Datum value)
+static MtTimePlace
+place_of(Oid type, Datum value)
 {
 	switch (type)
 	{
 		case DATEOID:
-			return span_of_date(DatumGetDateADT(value));
+			return mt_place_of_date(DatumGetDateADT(value));
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
-			return span_of_timestamp(DatumGetTimestamp(value));
+			return mt_place_of_timestamp(DatumGetTimestamp(value));
 		case INT2OID:
-			return span_of_year(DatumGetInt16(value));
+			return place_of_year(DatumGetInt16(value));
 		case INT4OID:
-			return span_of_year(DatumGetInt32(value));
+			return place_of_year(DatumGetInt32(value));
 		case INT8OID:
-			return span_of_year((double) DatumGetInt64(value));
+			return place_of_year((double) DatumGetInt64(value));
 		case FLOAT4OID:
-			return span_of_year(DatumGetFloat4(value));
+			return place_of_year(DatumGetFloat4(value));
 		case FLOAT8OID:
-			return span_of_year(DatumGetFloat8(value));
+			return place_of_year(DatumGetFloat8(value));
 		default:
-			return span_of_year(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value)));
+			return place_of_year(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value)));
 	}
 }
 
@@ -337,19 +301,19 @@ zones_ms(int zones)
 void
 mt_time_arms(const MtCollectionColumn *column, const MtLeaf *leaf, Datum value, MtArms *arms)
 {
-	Span		span = span_of(leaf->type, value);
+	MtTimePlace place = place_of(leaf->type, value);
 	bool		has_lower = !mt_is_less(leaf->strategy);
 	bool		has_upper = has_lower == (leaf->strategy == BTEqualStrategyNumber);
 	int64		zones = zones_ms(leaf->zones);
-	int64		lower = span.first - zones;
-	int64		upper = span.last + leaf->days * (int64) MT_MS_PER_DAY + zones;
+	int64		lower = place.floor_ms - zones;
+	int64		upper = place.ceiling_ms + leaf->days * (int64) MT_MS_PER_DAY + zones;
 
 	arms->n = 0;
-	if ((has_lower && (span.infinity > 0 || lower > MT_GREATEST_DATE_MS)) ||
-		(has_upper && (span.infinity < 0 || upper < MT_LEAST_DATE_MS)))
+	if ((has_lower && (place.infinity > 0 || lower > MT_GREATEST_DATE_MS)) ||
+		(has_upper && (place.infinity < 0 || upper < MT_LEAST_DATE_MS)))
 		return;
 	mt_typed_arms(column, arms);
-	if (span.infinity != 0)
+	if (place.infinity != 0)
 		return;
 	if (has_lower && lower >= MT_LEAST_DATE_MS)
 		mt_bound_arm(&arms->arms[0], BTGreaterEqualStrategyNumber, mt_point_integer(MT_BSON_DATE, lower), false);

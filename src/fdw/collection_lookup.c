@@ -226,21 +226,10 @@ static void
 build_text_of(StringInfo buffer, const char *name, const char *path)
 {
 	int			text = mt_build_begin_named(buffer, MT_BSON_DOCUMENT, name);
-	int			condition = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$cond");
-	int			element = mt_build_begin_indexed(buffer, 0);
-	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$eq");
-	int			type = mt_build_begin_indexed(buffer, 0);
+	int			condition = mt_put_begin_digits(buffer, path);
+	int			element = mt_build_begin_indexed(buffer, 2);
+	int			list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$substrBytes");
 
-	mt_build_text(buffer, "$type", path);
-	mt_build_end(buffer, type);
-	mt_build_text(buffer, "1", "objectId");
-	mt_build_end(buffer, list);
-	mt_build_end(buffer, element);
-	element = mt_build_begin_indexed(buffer, 1);
-	mt_build_text(buffer, "$toString", path);
-	mt_build_end(buffer, element);
-	element = mt_build_begin_indexed(buffer, 2);
-	list = mt_build_begin_named(buffer, MT_BSON_ARRAY, "$substrBytes");
 	mt_build_text(buffer, "0", path);
 	mt_build_int64(buffer, "1", 0);
 	mt_build_int64(buffer, "2", -1);
